@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dacapo_core::VersionId;
 use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
-use dacapo_wasm::Account;
+use dacapo_wasm::{Account, IdleMemory, IdleMemoryBudget};
 use tokio::sync::{Notify, oneshot, watch};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, memory};
 use crate::hub::activity::queue::Activities;
 use crate::hub::bounds::inbox::InboxBounds;
 use crate::hub::builtin;
@@ -61,6 +61,15 @@ impl Gone {
     }
 }
 
+/// Memory for instances that are kept between turns: as long as half of what the hub may have is free for turns and activities.
+fn idle_memory(memory: memory::Account) -> IdleMemoryBudget {
+    IdleMemoryBudget(Arc::new(move |bytes| {
+        let has_room = memory.held().saturating_add(bytes) <= memory.budget().most_of_a_hub() / 2;
+        let reserved = has_room.then(|| memory.try_reserve(bytes).ok()).flatten()?;
+        Some(Box::new(reserved) as IdleMemory)
+    }))
+}
+
 impl Hub {
     /// Opens the hub's file, which [`create_file`] has created, queues the work that was left unfinished, and starts the hub.
     /// Blocks on the disk.
@@ -77,8 +86,8 @@ impl Hub {
         engine.modules().need(&name, &recorded).context("recording which modules the task hub needs")?;
         let rules = Rules::new(rules);
         let (gone, is_gone) = oneshot::channel();
-        let account = Account { hub: name.clone(), outbound: meters.outbound.clone() };
         let memory = engine.memory().account(&name);
+        let account = Account { hub: name.clone(), outbound: meters.outbound.clone(), idle_memory: idle_memory(memory.clone()) };
         let inner = Arc::new_cyclic(|hub: &Weak<HubCore>| HubCore {
             name,
             meters,

@@ -1,5 +1,6 @@
-//! The name of a tenant in the log, and the counters of what its activities send and receive.
+//! The name of a tenant in the log, the counters of what its activities send and receive, and its memory for idle instances.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,6 +15,27 @@ pub struct Account {
     pub hub: String,
     /// Counts what activities send and receive.
     pub outbound: Arc<OutboundBytes>,
+    /// Reserves memory of the tenant for instances of entities that are kept between turns.
+    pub idle_memory: IdleMemoryBudget,
+}
+
+/// Memory that is reserved until it is dropped.
+pub type IdleMemory = Box<dyn Send>;
+
+/// Reserves these bytes, if the tenant may have them. By default, nothing is kept.
+#[derive(Clone)]
+pub struct IdleMemoryBudget(pub Arc<dyn Fn(usize) -> Option<IdleMemory> + Send + Sync>);
+
+impl Default for IdleMemoryBudget {
+    fn default() -> Self {
+        Self(Arc::new(|_| None))
+    }
+}
+
+impl fmt::Debug for IdleMemoryBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IdleMemoryBudget")
+    }
 }
 
 /// Bytes on the connections of outgoing HTTP requests: heads, bodies and the overhead of TLS, without

@@ -27,7 +27,8 @@ pub struct Config {
     pub requests: u32,
     /// Versions that are kept in memory. Each maps a file. A version that guests run on stays, even above this limit.
     pub versions: usize,
-    /// The most instances of activities of all tenants that are kept for another call, as [`Policy::reuse`] says.
+    /// The most instances of activities of all tenants that are kept for another call, as [`Policy::reuse`] says; and of entities as
+    /// many.
     pub idle_activities: usize,
     /// The most that any tenant's guest may have of what the engine is built for: memory, tables and stack.
     pub most: GuestLimits,
@@ -104,8 +105,8 @@ pub struct Policy {
     pub reuse: Reuse,
 }
 
-/// Which apps' instances of activities are kept for another call of the same tenant, version and policy, which then finds what
-/// earlier calls left in memory.
+/// Which apps' instances of activities and of entities are kept for another call of the same tenant, version and policy, which then
+/// finds what earlier calls left in memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reuse {

@@ -32,7 +32,7 @@ mod guest;
 mod outbound;
 mod runtime;
 
-pub use account::{Account, OutboundBytes};
+pub use account::{Account, IdleMemory, IdleMemoryBudget, OutboundBytes};
 pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize, Reuse};
 pub use deployment::cache::version_of;
 pub use deployment::compile::{

@@ -31,9 +31,9 @@ use crate::engine;
 use crate::engine::permits::FairSemaphore;
 use crate::guest::activity::{self, Activity, ActivityInstance, Run};
 use crate::guest::deterministic::{self, Deterministic, Shared};
-use crate::guest::entity::WasmEntityGuest;
+use crate::guest::entity::{EntityInstance, Keep, WasmEntityGuest};
 use crate::guest::guest_permit::GuestPermit;
-use crate::guest::idle::{IdleActivities, IdleActivity, Owner};
+use crate::guest::idle::{IdleInstances, Owner, PermittedInstance};
 use crate::guest::orchestrator::OrchestratorGuest;
 use crate::guest::prepared::{Alone, Described, Prepared};
 use crate::guest::trap::NoRoom;
@@ -60,7 +60,7 @@ struct Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        self.runtime.idle.forget_tenant(self.id);
+        self.runtime.forget_idle(|owner| owner.tenant == self.id);
     }
 }
 
@@ -99,7 +99,8 @@ struct Inner {
     activity_slots: FairSemaphore,
     /// Pool slots for triggers.
     trigger_slots: FairSemaphore,
-    idle: IdleActivities,
+    idle_activities: IdleInstances<ActivityInstance>,
+    idle_entities: IdleInstances<EntityInstance>,
     requests: FairSemaphore,
     loads: FairSemaphore,
     tenants: AtomicU64,
@@ -250,7 +251,8 @@ impl Runtime {
             orchestrator_slots: FairSemaphore::new(config.pool.orchestrators),
             activity_slots: FairSemaphore::new(config.pool.activities),
             trigger_slots: FairSemaphore::new(config.pool.triggers),
-            idle: IdleActivities::new(config.idle_activities),
+            idle_activities: IdleInstances::new(config.idle_activities),
+            idle_entities: IdleInstances::new(config.idle_activities),
             requests: FairSemaphore::new(config.requests),
             loads: FairSemaphore::new(LOADS_MAX),
             tenants: AtomicU64::new(NO_TENANT.0),
@@ -297,7 +299,7 @@ impl Runtime {
     pub fn unload(&self, version: VersionId) {
         self.0.versions().pop(&version);
         self.0.manifests().remove(&version);
-        self.0.idle.forget_version(version);
+        self.0.forget_idle(|owner| owner.version == version);
     }
 
     /// Drops a version from memory and removes its file and its compiled code. Guests that run on it continue.
@@ -332,9 +334,10 @@ impl Runtime {
         tenant
     }
 
-    /// Drops the activity instance that has been idle longest. Returns false if none is idle.
-    pub fn give_up_idle_activity(&self) -> bool {
-        self.0.idle.give_up_one()
+    /// Drops an idle instance: the activity's that has been idle longest, or, if there is none, the entity's. Returns false if none
+    /// is idle.
+    pub fn give_up_idle_instance(&self) -> bool {
+        self.0.idle_activities.give_up_one() || self.0.idle_entities.give_up_one()
     }
 
     /// The number of orchestrators that can be in memory at once, running ones included.
@@ -570,13 +573,32 @@ impl Inner {
     /// Waits for the pool slots of an activity: free ones, or those of evicted idle instances.
     async fn activity_permit(&self, tenant: TenantId, version: VersionId, prepared: Arc<Prepared>) -> GuestPermit {
         let permit = self.activity_slots.acquire(tenant, prepared.slots);
-        self.give_up_idle();
+        self.give_up_idle_activities();
         GuestPermit::new(version, prepared, permit.await)
     }
 
     /// Evicts idle activity instances while a waiter is owed their slots.
-    fn give_up_idle(&self) {
-        while self.activity_slots.is_owed() && self.idle.give_up_one() {}
+    fn give_up_idle_activities(&self) {
+        while self.activity_slots.is_owed() && self.idle_activities.give_up_one() {}
+    }
+
+    /// Evicts idle entity instances while a waiter is owed their slots.
+    fn give_up_idle_entities(&self) {
+        while self.orchestrator_slots.is_owed() && self.idle_entities.give_up_one() {}
+    }
+
+    fn forget_idle(&self, is_meant: impl Fn(&Owner) -> bool) {
+        self.idle_activities.forget(&is_meant);
+        self.idle_entities.forget(&is_meant);
+    }
+
+    /// Keeps the instance of an entity for another turn, if the tenant has memory for it.
+    fn keep_entity(&self, owner: Owner, account: &Account, mut entity: PermittedInstance<EntityInstance>) {
+        entity.instance.memory = (account.idle_memory.0)(entity.instance.store.data().memory_used());
+        if entity.instance.memory.is_some() {
+            self.idle_entities.keep(owner, entity);
+            self.give_up_idle_entities();
+        }
     }
 }
 
@@ -589,7 +611,7 @@ impl Tenant {
         let of_versions = of_versions.into_iter().map(|(version, policy)| (version, bounded(policy))).collect();
         let policies = Policies { default: bounded(default), of_versions, narrowed: Mutex::default() };
         *self.policies.write().expect("nothing panics while it holds this") = policies;
-        self.runtime.idle.forget_tenant(self.member.id);
+        self.runtime.forget_idle(|owner| owner.tenant == self.member.id);
     }
 
     /// Prepares a file that the tenant deploys; see [`Runtime::prepare`].
@@ -692,20 +714,20 @@ impl Tenant {
         let owner = Owner { tenant: self.member.id, version, policy: self.policy(version) };
         let run = Run { call, terms: self.terms(owner.policy.clone()), client };
         loop {
-            let IdleActivity { instance, permit } = match inner.idle.take(&owner) {
+            let PermittedInstance { instance, permit } = match inner.idle_activities.take(&owner) {
                 Some(idle) => idle,
                 None => {
                     let permit = inner.activity_permit(self.member.id, version, prepared.clone()).await;
                     let instance = ActivityInstance::new(&inner.engine, &run);
-                    IdleActivity { instance: instance.map_err(|why| unable(format!("{why:#}")))?, permit }
+                    PermittedInstance { instance: instance.map_err(|why| unable(format!("{why:#}")))?, permit }
                 }
             };
             match instance.run(&run, entry).await {
                 Ok((outcome, instance)) => {
                     if let Some(instance) = instance.filter(|_| owner.policy.reuse == Reuse::Always) {
-                        inner.idle.keep(owner, IdleActivity { instance, permit });
+                        inner.idle_activities.keep(owner, PermittedInstance { instance, permit });
                         // If a waiter needs the slots, it gets them at once.
-                        inner.give_up_idle();
+                        inner.give_up_idle_activities();
                     }
                     return outcome;
                 }
@@ -784,6 +806,7 @@ impl Tenant {
     pub fn wait_for_permit(&self, version: VersionId) -> Result<impl Future<Output = GuestPermit> + Send + use<>, NotNow> {
         let prepared = self.prepared(version)?;
         let permit = self.runtime.orchestrator_slots.acquire(self.member.id, prepared.slots);
+        self.runtime.give_up_idle_entities();
         Ok(async move { GuestPermit::new(version, prepared, permit.await) })
     }
 
@@ -798,16 +821,44 @@ impl Tenant {
         Ok(Box::new(OrchestratorGuest::new(store, entry, name, inner.config.checkpoint.clone(), permit)))
     }
 
-    /// Starts an entity of the version that the permit is for; see [`Executor::start_entity`].
-    pub fn start_entity_in(&self, permit: GuestPermit, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
-        let (inner, version, prepared) = (&self.runtime, permit.version(), permit.prepared());
+    /// Starts an entity of a version; see [`Executor::start_entity`]. `permit` is called if no instance of an earlier turn is idle.
+    pub fn start_entity_with(
+        &self,
+        version: VersionId,
+        scope: SharedOperation,
+        permit: impl FnOnce() -> Result<GuestPermit, StartError>,
+    ) -> Result<Box<dyn EntityGuest>, StartError> {
+        let (inner, policy) = (&self.runtime, self.policy(version));
+        let reuses = policy.reuse == Reuse::Always;
+        let owner = Owner { tenant: self.member.id, version, policy };
         let entity = scope.lock().expect("a turn panicked; its operation is never used again").entity.clone();
         let name = entity.entity_name().ok_or_else(|| StartError::Unable(format!("'{entity}' is not the id of an entity")))?;
+        let idle = if reuses { inner.idle_entities.take(&owner) } else { None };
+        let (permit, idle) = match idle {
+            Some(PermittedInstance { instance, permit }) => (permit, Some(instance)),
+            None => (permit()?, None),
+        };
+        let prepared = permit.prepared();
         let name = prepared.spelled(&name).clone();
         let entry = prepared.entity.clone().filter(|_| prepared.has(FunctionKind::Entity, &name));
         let entry = entry.ok_or_else(|| StartError::Unable(format!("version {version} has no entity '{name}'")))?;
-        let store = self.store(version, Shared::of_operation(scope, inner.config.checkpoint.clone()))?;
-        Ok(Box::new(WasmEntityGuest::new(store, entry, name, inner.config.checkpoint.clone(), permit)))
+        let instance = match idle {
+            Some(mut instance) => {
+                instance.memory = None;
+                instance.store.data().shared.begin_operations_of(scope);
+                instance
+            }
+            None => {
+                let store = self.store(version, Shared::of_operation(scope, inner.config.checkpoint.clone()))?;
+                EntityInstance::new(store, entry)
+            }
+        };
+        let keep: Option<Keep> = reuses.then(|| {
+            let (member, account) = (self.member.clone(), self.account.clone());
+            Box::new(move |entity| member.runtime.keep_entity(owner, &account, entity)) as Keep
+        });
+        let instance = PermittedInstance { instance, permit };
+        Ok(Box::new(WasmEntityGuest::new(instance, name, inner.config.checkpoint.clone(), keep)))
     }
 
     /// Like [`Self::permit`], but first loads the version, on this thread, if it is not in memory.
@@ -828,7 +879,7 @@ impl Executor for Tenant {
     }
 
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
-        self.start_entity_in(self.load_and_permit(version)?, scope)
+        self.start_entity_with(version, scope, || self.load_and_permit(version))
     }
 
     fn run_http(&self, caller: Option<VersionId>, call: ActivityCall) -> ActivityFuture {

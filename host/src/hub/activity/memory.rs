@@ -108,7 +108,7 @@ impl GuestMemory for RunGuestMemory {
         let more = wanted.saturating_sub(self.reservation.bytes());
         // Idle instances, which only wait for another call, are given up first.
         while self.reservation.try_grow(more).is_err() {
-            if !self.run.0.runtime.give_up_idle_activity() {
+            if !self.run.0.runtime.give_up_idle_instance() {
                 self.run.0.short.store(wanted, Ordering::Relaxed);
                 return false;
             }

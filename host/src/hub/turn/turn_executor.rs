@@ -90,7 +90,7 @@ impl Executor for TurnExecutor<'_> {
     fn start_entity(&self, version: VersionId, scope: SharedOperation) -> Result<Box<dyn EntityGuest>, StartError> {
         match version {
             builtin::VERSION => self.built_ins.start_entity(version, scope),
-            version => self.tenant.start_entity_in(self.permit(version)?, scope),
+            version => self.tenant.start_entity_with(version, scope, || self.permit(version)),
         }
     }
 

@@ -63,7 +63,8 @@ pub(crate) struct Shared {
 /// What implements the guest's imports.
 enum Scope {
     Execution(SharedExecution),
-    Operation(SharedOperation),
+    /// Replaced when the instance is reused for another turn.
+    Operation(Mutex<SharedOperation>),
 }
 
 /// Held in short scopes only; see [`SharedExecution`].
@@ -77,7 +78,7 @@ impl Shared {
     }
 
     pub fn of_operation(operation: SharedOperation, checkpoint: Checkpoint) -> Arc<Self> {
-        Self::new(Scope::Operation(operation), checkpoint)
+        Self::new(Scope::Operation(Mutex::new(operation)), checkpoint)
     }
 
     fn new(scope: Scope, checkpoint: Checkpoint) -> Arc<Self> {
@@ -111,6 +112,14 @@ impl Shared {
         match self.checkpoint.pass() {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => Err(wasmtime::Error::msg(STOPPED)),
+        }
+    }
+
+    /// Replaces what implements the imports of an entity's instance that is reused.
+    pub fn begin_operations_of(&self, operation: SharedOperation) {
+        match &self.scope {
+            Scope::Operation(shared) => *lock(shared) = operation,
+            Scope::Execution(_) => unreachable!("an orchestrator's instance is never reused"),
         }
     }
 
@@ -148,7 +157,10 @@ impl Shared {
     pub fn either<T>(&self, execution: impl FnOnce(&mut Execution) -> T, operation: impl FnOnce(&mut OperationScope) -> T) -> T {
         match &self.scope {
             Scope::Execution(shared) => execution(&mut lock(shared)),
-            Scope::Operation(shared) => operation(&mut lock(shared)),
+            Scope::Operation(shared) => {
+                let shared = lock(shared).clone();
+                operation(&mut lock(&shared))
+            }
         }
     }
 
@@ -172,10 +184,12 @@ impl Shared {
     }
 
     pub fn random_bytes(&self, bytes: &mut [u8]) {
-        match &self.scope {
-            Scope::Execution(execution) => lock(execution).random_bytes(bytes),
-            Scope::Operation(operation) => lock(operation).random_bytes(bytes),
-        }
+        // Only one of the two closures is called, which the borrow checker cannot see.
+        let bytes = std::cell::RefCell::new(bytes);
+        self.either(
+            |execution| execution.random_bytes(&mut bytes.borrow_mut()),
+            |operation| operation.random_bytes(&mut bytes.borrow_mut()),
+        );
     }
 
     pub fn log(&self, level: LogLevel, line: &str) {

@@ -1,5 +1,6 @@
-//! Instances of activities that have run one call and wait for another, if the operator wants that: a large runtime, such as
-//! Python's, takes longer to start than most activities to run.
+//! Instances that have run one call of an activity, or the operations of one turn of an entity, and wait for more, if the app and the
+//! operator want that: apps written for a process that all calls share rely on what earlier calls left behind, and a large
+//! runtime, such as Python's, takes longer to start than most activities to run.
 //!
 //! An instance is reused only for the tenant, the version and the policy that it was made for. It keeps its slots of the pool
 //! until a waiter needs them.
@@ -11,12 +12,11 @@ use dacapo_core::VersionId;
 
 use crate::config::Policy;
 use crate::deployment::compilations::TenantId;
-use crate::guest::activity::ActivityInstance;
 use crate::guest::guest_permit::GuestPermit;
 
 /// An instance and the permit for its slots, which is dropped last.
-pub(crate) struct IdleActivity {
-    pub instance: ActivityInstance,
+pub(crate) struct PermittedInstance<I> {
+    pub instance: I,
     pub permit: GuestPermit,
 }
 
@@ -34,39 +34,39 @@ impl Owner {
 }
 
 /// Instances are not dropped under the lock: they give memory back to the kernel.
-pub(crate) struct IdleActivities {
+pub(crate) struct IdleInstances<I> {
     most: usize,
     /// Least recently used first.
-    idle: Mutex<VecDeque<(Owner, IdleActivity)>>,
+    idle: Mutex<VecDeque<(Owner, PermittedInstance<I>)>>,
 }
 
-impl IdleActivities {
+impl<I> IdleInstances<I> {
     pub fn new(most: usize) -> Self {
         Self { most, idle: Mutex::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(Owner, IdleActivity)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(Owner, PermittedInstance<I>)>> {
         self.idle.lock().expect("nothing panics while it holds this")
     }
 
     /// Takes the most recently used instance of this owner.
-    pub fn take(&self, owner: &Owner) -> Option<IdleActivity> {
+    pub fn take(&self, owner: &Owner) -> Option<PermittedInstance<I>> {
         let mut idle = self.lock();
         let index = idle.iter().rposition(|(others, _)| others.is(owner))?;
-        let (_, activity) = idle.remove(index)?;
-        activity.permit.make_busy();
-        Some(activity)
+        let (_, taken) = idle.remove(index)?;
+        taken.permit.make_busy();
+        Some(taken)
     }
 
-    pub fn keep(&self, owner: Owner, activity: IdleActivity) {
+    pub fn keep(&self, owner: Owner, idle: PermittedInstance<I>) {
         if self.most == 0 {
             return;
         }
-        activity.permit.make_idle();
+        idle.permit.make_idle();
         let oldest = {
-            let mut idle = self.lock();
-            idle.push_back((owner, activity));
-            if idle.len() > self.most { idle.pop_front() } else { None }
+            let mut all = self.lock();
+            all.push_back((owner, idle));
+            if all.len() > self.most { all.pop_front() } else { None }
         };
         drop(oldest);
     }
@@ -77,15 +77,7 @@ impl IdleActivities {
         oldest.is_some()
     }
 
-    pub fn forget_tenant(&self, tenant: TenantId) {
-        self.forget(|owner| owner.tenant == tenant);
-    }
-
-    pub fn forget_version(&self, version: VersionId) {
-        self.forget(|owner| owner.version == version);
-    }
-
-    fn forget(&self, is_meant: impl Fn(&Owner) -> bool) {
+    pub fn forget(&self, is_meant: impl Fn(&Owner) -> bool) {
         let forgotten: VecDeque<_> = {
             let mut idle = self.lock();
             let (forgotten, kept) = idle.drain(..).partition(|(owner, _)| is_meant(owner));

@@ -11,7 +11,9 @@ use dacapo_core::{
     ActivityCall, Delivery, Event, ExecutionId, Executor as _, Failure, FunctionName, HistoryEvent, InstanceId, InstanceRecord,
     Message, Row, Seq, Timestamp, VersionId,
 };
-use dacapo_wasm::{Account, Checkpoint, Compiler, Config, GuestLimits, OutboundBytes, Policy, PoolSize, Runtime, Tenant};
+use dacapo_wasm::{
+    Account, Checkpoint, Compiler, Config, GuestLimits, IdleMemoryBudget, OutboundBytes, Policy, PoolSize, Runtime, Tenant,
+};
 use tempfile::TempDir;
 
 use crate::guest::Guest;
@@ -72,7 +74,7 @@ impl Host {
         config.pool = pool;
         config.compiler = compiler;
         let runtime = Runtime::new(config.clone()).unwrap();
-        let account = Account::default();
+        let account = account();
         let outbound = account.outbound.clone();
         Self { tenant: runtime.tenant(account, policy.clone()), runtime, config, outbound, policy, _directory: directory }
     }
@@ -84,7 +86,7 @@ impl Host {
     /// Simulates a new process on the same directories.
     pub fn restart(&mut self) {
         self.runtime = Runtime::new(self.config.clone()).unwrap();
-        let account = Account { outbound: self.outbound.clone(), ..Account::default() };
+        let account = Account { outbound: self.outbound.clone(), ..account() };
         self.tenant = self.runtime.tenant(account, self.policy.clone());
     }
 
@@ -103,6 +105,11 @@ impl Host {
         instance.start();
         instance.outcome().expect("it has ended")
     }
+}
+
+/// A tenant that may have any memory.
+pub fn account() -> Account {
+    Account { idle_memory: IdleMemoryBudget(Arc::new(|_bytes| Some(Box::new(())))), ..Account::default() }
 }
 
 /// One instance, hot or cold.
