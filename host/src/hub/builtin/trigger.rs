@@ -168,7 +168,7 @@ impl HubCore {
             Ok(()) => Answer::Done,
             Err(failure) => {
                 let (hub, function, error) = (&self.name, &target.function, &failure.error_type);
-                tracing::warn!(hub, %function, %invocation, attempt, error, "a trigger failed for {of}: {}", failure.message);
+                tracing::warn!(hub, %function, %invocation, attempt, error, "a trigger failed for {of}: {:.2000}", failure.message);
                 let retry_after = self.queue_rules(target.version).retry_after(attempt);
                 let retry_after_ms = retry_after.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 Answer::Failed { reason: format!("{error}: {}", failure.message), retry_after_ms }

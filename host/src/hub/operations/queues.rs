@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use dacapo_core::{
@@ -356,8 +357,17 @@ impl HubCore {
         call: Option<RepeatableCall>,
     ) -> Result<Vec<String>, HubError> {
         let _room = self.room_for_messages(messages.len() as u64)?;
-        let putting = messages.into_iter().map(|(id, message)| self.enqueue_one(id, message, call));
-        futures::stream::iter(putting).buffered(PUT_AT_ONCE).try_collect().await
+        let refused = AtomicBool::new(false);
+        let refused = &refused;
+        let putting = messages.into_iter().take_while(|_| !refused.load(Ordering::Relaxed));
+        let putting = putting.map(|(id, message)| async move {
+            let put = self.enqueue_one(id, message, call).await;
+            refused.fetch_or(put.is_err(), Ordering::Relaxed);
+            put
+        });
+        // Those that have begun are waited for also after one was refused: until they are stored, they have their room.
+        let put: Vec<Result<String, HubError>> = futures::stream::iter(putting).buffered(PUT_AT_ONCE).collect().await;
+        put.into_iter().collect()
     }
 
     async fn enqueue_one(&self, id: Uuid, new: NewMessage, call: Option<RepeatableCall>) -> Result<String, HubError> {
