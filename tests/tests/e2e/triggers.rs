@@ -289,6 +289,24 @@ fn what_a_repeated_call_sends_is_delivered_once() {
     eventually("it is processed too", || entries(&host, "a").len() == 4);
 }
 
+/// Starts by a repeated call were found again, but restarts were made anew each time.
+#[test]
+fn what_a_repeated_call_restarts_is_restarted_once() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    let original = host.start_new("echo_orchestrator", json!(7)).unwrap();
+    host.wait(&original).unwrap();
+    let put = host.request("POST", "/runtime/webhooks/queues/probe-restarts", Some(json!([original]).to_string().as_bytes()));
+    assert_eq!(put.unwrap().status, 202);
+    eventually("the third attempt has succeeded", || {
+        let queues = queues(&host);
+        let own = queues.as_array().unwrap().iter().find(|queue| queue["name"] == "probe-restarts");
+        host.log().contains("attempt=2") && own.is_some_and(|queue| queue["messages"] == 0)
+    });
+    let all = host.manage("GET", "instances?functionName=echo_orchestrator", None).unwrap().json();
+    assert_eq!(all.as_array().unwrap().len(), 3, "{all}");
+}
+
 #[test]
 fn messages_of_an_event_hub_are_taken_in_batches() {
     let (host, _directory) = Host::temporary(&[]).unwrap();
