@@ -95,7 +95,8 @@ limits! {
     instances_alive = 1_000_000, "instances", TryLater, "Orchestrations that have not ended, and entities.";
     schedules = 100_000, "schedules", Forbidden, "Schedules, those of timer triggers among them.";
     inbox_messages = 10_000, "messages", TryLater, "Messages that wait for one instance, because it is suspended, locked or has not begun. Further messages from instances are dropped, with a line in the log; calls of an entity fail.";
-    storage_bytes = 16 << 30, "bytes", NoRoom, "Size of the hub's file. Above it, what clients send is refused; a tenth above it, turns that add to it fail.";
+    queue_messages = 500_000, "messages", TryLater, "Messages in all queues, poison queues among them. Messages that their triggers give up are not refused.";
+    storage_bytes = 16 << 30, "bytes", NoRoom, "Size of the hub's file. Above three quarters of it, messages for queues are refused; above it, all that clients send; a tenth above it, turns that add to it fail.";
 
     // What an orchestrator or entity may do.
     history_events = 100_000, "events", Fails, "Events in the history of one execution, without unread events that continue-as-new carried over. At four fifths of it, a warning is logged. Continue-as-new begins a new one.";
@@ -116,6 +117,7 @@ limits! {
     turns_at_once = 16, "turns", Waits, "Turns that have begun and are not saved yet.";
     hot_instances = 1_000, "instances", Waits, "Orchestrations that stay in memory between their turns; the others are replayed. One made of many parts counts as several.";
     concurrent_activities = 256, "activities", Waits, "Activities that run at once.";
+    concurrent_messages = 192, "messages", Waits, "Messages of queues that are processed at once. They count as activities, too.";
     activity_seconds = 300, "seconds", Fails, "One attempt of an activity.";
     concurrent_triggers = 64, "triggers", Waits, "Triggers that run at once, such as HTTP triggers.";
     trigger_seconds = 230, "seconds", Fails, "One call of a trigger.";

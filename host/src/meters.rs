@@ -26,8 +26,11 @@ use serde::{Deserialize, Serialize};
 /// records for ever.
 const FUNCTIONS_MAX: usize = 1_000;
 
-/// The name under which all further functions are counted. No function can have it.
-const OTHERS: &str = "@others";
+/// Queues of a hub that are counted separately. Clients can make up names of queues, too.
+const QUEUES_MAX: usize = 100;
+
+/// The name under which all further functions, or queues, are counted. None can have it.
+pub const OTHERS: &str = "@others";
 
 /// What one function has used.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -101,11 +104,60 @@ impl Functions {
     }
 }
 
+/// What became of the messages of one queue.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct QueueUsage {
+    /// `@others` stands for all names after the first 100.
+    pub name: String,
+    /// Messages that were put into it.
+    pub enqueued: u64,
+    /// Messages that its trigger has processed.
+    pub processed: u64,
+    /// Attempts that have failed, counted for each message.
+    pub failed_attempts: u64,
+    /// Messages that were given up, and went to its poison queue.
+    pub poisoned: u64,
+}
+
+/// What became of messages, by queue.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Queues(BTreeMap<String, QueueUsage>);
+
+impl Queues {
+    pub fn iter(&self) -> impl Iterator<Item = &QueueUsage> {
+        self.0.values()
+    }
+
+    /// The name under which a queue is counted.
+    pub fn counted_as<'a>(&self, queue: &'a str) -> &'a str {
+        if self.0.contains_key(queue) { queue } else { OTHERS }
+    }
+
+    fn of(&mut self, queue: &str) -> &mut QueueUsage {
+        let apart = self.0.len() - usize::from(self.0.contains_key(OTHERS));
+        let name = if apart < QUEUES_MAX || self.0.contains_key(queue) { queue } else { OTHERS };
+        self.0.entry(name.to_owned()).or_insert_with(|| QueueUsage { name: name.to_owned(), ..QueueUsage::default() })
+    }
+}
+
+/// The outcome of an attempt to process a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageAttempt {
+    Processed,
+    /// It is tried again.
+    Failed,
+    /// It has failed, and was the last one.
+    GivenUp,
+}
+
 /// What a hub has used since it was created.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct HubUsage {
     pub functions: Functions,
+    pub queues: Queues,
     /// Requests of clients to the hub with a key for it.
     pub requests: u64,
     /// Requests that were refused because of a limit where waiting helps (429).
@@ -119,6 +171,13 @@ impl HubUsage {
     pub fn add(&mut self, more: &HubUsage) {
         for usage in more.functions.iter() {
             self.functions.of(&usage.name, &usage.kind).add(usage);
+        }
+        for QueueUsage { name, enqueued, processed, failed_attempts, poisoned } in more.queues.iter() {
+            let sum = self.queues.of(name);
+            sum.enqueued += enqueued;
+            sum.processed += processed;
+            sum.failed_attempts += failed_attempts;
+            sum.poisoned += poisoned;
         }
         self.requests += more.requests;
         self.throttled += more.throttled;
@@ -136,6 +195,8 @@ impl HubUsage {
 pub struct Meters {
     // Never held across an await. Locked once per turn and per attempt.
     functions: Mutex<Functions>,
+    // Locked once per message and per attempt.
+    queues: Mutex<Queues>,
     requests: AtomicU64,
     throttled: AtomicU64,
     pub outbound: Arc<OutboundBytes>,
@@ -210,6 +271,29 @@ impl Meters {
         });
     }
 
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().expect("no holder of this lock panics")
+    }
+
+    /// Counts a message that was put into a queue.
+    pub fn enqueued(&self, queue: &str) {
+        self.queues().of(queue).enqueued += 1;
+    }
+
+    /// Counts an attempt to process messages of a queue.
+    pub fn messages(&self, queue: &str, messages: u64, attempt: MessageAttempt) {
+        let mut queues = self.queues();
+        let usage = queues.of(queue);
+        match attempt {
+            MessageAttempt::Processed => usage.processed += messages,
+            MessageAttempt::Failed => usage.failed_attempts += messages,
+            MessageAttempt::GivenUp => {
+                usage.failed_attempts += messages;
+                usage.poisoned += messages;
+            }
+        }
+    }
+
     /// Counts a request of a client that was answered.
     pub fn request(&self, throttled: bool) {
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -219,9 +303,11 @@ impl Meters {
     /// Returns what was used since the last call, and resets the meters. The caller adds it to the stored sum.
     pub fn take(&self) -> HubUsage {
         let functions = std::mem::take(&mut *self.lock());
+        let queues = std::mem::take(&mut *self.queues());
         let (outbound_bytes_out, outbound_bytes_in) = self.outbound.take();
         HubUsage {
             functions,
+            queues,
             requests: self.requests.swap(0, Ordering::Relaxed),
             throttled: self.throttled.swap(0, Ordering::Relaxed),
             outbound_bytes_in,
@@ -231,10 +317,11 @@ impl Meters {
 
     /// Returns the same without resetting the meters.
     pub fn read(&self) -> HubUsage {
-        let functions = self.lock().clone();
+        let (functions, queues) = (self.lock().clone(), self.queues().clone());
         let (outbound_bytes_out, outbound_bytes_in) = self.outbound.read();
         HubUsage {
             functions,
+            queues,
             requests: self.requests.load(Ordering::Relaxed),
             throttled: self.throttled.load(Ordering::Relaxed),
             outbound_bytes_in,
@@ -331,5 +418,23 @@ mod tests {
         assert_eq!(sum.functions.iter().count(), FUNCTIONS_MAX + 1);
         assert_eq!(sum.functions.get(OTHERS).unwrap().executions, 2 * FUNCTIONS_MAX as u64);
         assert_eq!(sum.functions.iter().map(|function| function.executions).sum::<u64>(), 4 * FUNCTIONS_MAX as u64);
+    }
+
+    #[test]
+    fn messages_are_counted_by_queue_and_made_up_names_together() {
+        let meters = Meters::default();
+        meters.enqueued("orders");
+        meters.messages("orders", 3, MessageAttempt::Processed);
+        meters.messages("orders", 2, MessageAttempt::Failed);
+        meters.messages("orders", 1, MessageAttempt::GivenUp);
+        (0..QUEUES_MAX).for_each(|number| meters.enqueued(&format!("made-up-{number}")));
+        let mut sum = meters.read();
+        sum.add(&meters.take());
+        let orders = sum.queues.iter().find(|queue| queue.name == "orders").unwrap();
+        let expected = QueueUsage { name: "orders".into(), enqueued: 2, processed: 6, failed_attempts: 6, poisoned: 2 };
+        assert_eq!(*orders, expected);
+        assert_eq!(sum.queues.iter().count(), QUEUES_MAX + 1);
+        assert_eq!((sum.queues.counted_as("made-up-99"), sum.queues.counted_as("orders")), (OTHERS, "orders"));
+        assert!(meters.take().is_nothing());
     }
 }

@@ -1,7 +1,9 @@
 //! Metrics for monitoring: the usage of all hubs in the text format of OpenMetrics, which Prometheus reads.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dacapo_core::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
 use prometheus_client::metrics::MetricType;
@@ -11,8 +13,9 @@ use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
 use crate::engine::memory::MemoryBudget;
+use crate::hub::{QueueState, now};
 use crate::hubs::HubReport;
-use crate::meters::FunctionUsage;
+use crate::meters::{FunctionUsage, QueueUsage};
 
 /// The media type of the text.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -46,6 +49,12 @@ struct FunctionLabels {
     kind: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+struct QueueLabels {
+    hub: String,
+    queue: String,
+}
+
 impl FunctionLabels {
     fn new(hub: &str, function: &FunctionUsage) -> Self {
         Self { hub: hub.into(), function: function.name.clone(), kind: function.kind.clone() }
@@ -70,6 +79,21 @@ impl Collector for Hubs {
         let (received, sent) = ("HTTP that activities received", "HTTP that activities sent");
         self.hubs(encoder, "outbound_in", received, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_in)?;
         self.hubs(encoder, "outbound_out", sent, Some(&Unit::Bytes), |hub| hub.usage.outbound_bytes_out)?;
+        self.queues(encoder, "queue_enqueued", "Messages put into queues", |queue| queue.enqueued)?;
+        self.queues(encoder, "queue_processed", "Messages that triggers have processed", |queue| queue.processed)?;
+        let failed = "Attempts to process messages that have failed";
+        self.queues(encoder, "queue_failed_attempts", failed, |queue| queue.failed_attempts)?;
+        self.queues(encoder, "queue_poisoned", "Messages given up", |queue| queue.poisoned)?;
+        let (now, held) = (now(), self.queues_now());
+        let help = "Messages in queues that wait or are processed";
+        queue_gauge(encoder, &held, ("queue_messages", help, None), |queue| Some(queue.messages))?;
+        let help = "Messages of queues that are processed";
+        queue_gauge(encoder, &held, ("queue_processing", help, None), |queue| Some(queue.processing))?;
+        let help = "Messages in the poison queues of queues";
+        queue_gauge(encoder, &held, ("queue_poison", help, None), |queue| Some(queue.poison))?;
+        let help = "Time since the oldest message of a queue was put";
+        let age = |oldest: Timestamp| u64::try_from((now.0 - oldest.0) / 1_000_000).unwrap_or(0);
+        queue_gauge(encoder, &held, ("queue_oldest", help, Some(&Unit::Seconds)), |queue| queue.oldest.map(age))?;
         self.gauges(encoder, "storage", "Size of the hub's file", Some(&Unit::Bytes), |hub| Some(hub.storage_bytes))?;
         self.gauges(encoder, "memory", "Memory reserved by the hub", Some(&Unit::Bytes), |hub| Some(hub.memory_bytes))?;
         self.gauges(encoder, "instances", "Instances in the hub", None, |hub| hub.instances)?;
@@ -107,6 +131,37 @@ impl Hubs {
         self.0.iter().flat_map(|hub| hub.usage.functions.iter().map(|function| (hub.name.as_str(), function)))
     }
 
+    fn queues(
+        &self,
+        encoder: &mut DescriptorEncoder,
+        name: &str,
+        help: &str,
+        of: impl Fn(&QueueUsage) -> u64,
+    ) -> Result<(), std::fmt::Error> {
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (hub, queue) in self.0.iter().flat_map(|hub| hub.usage.queues.iter().map(|queue| (&hub.name, queue))) {
+            let labels = QueueLabels { hub: hub.clone(), queue: queue.name.clone() };
+            ConstCounter::new(of(queue)).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    /// The queues of open hubs: each that is counted separately, and the sum of the others.
+    fn queues_now(&self) -> BTreeMap<QueueLabels, QueueState> {
+        let mut held: BTreeMap<QueueLabels, QueueState> = BTreeMap::new();
+        for hub in &self.0 {
+            for queue in &hub.queues {
+                let labels = QueueLabels { hub: hub.name.clone(), queue: hub.usage.queues.counted_as(&queue.name).to_owned() };
+                let sum = held.entry(labels).or_default();
+                sum.messages += queue.messages;
+                sum.processing += queue.processing;
+                sum.poison += queue.poison;
+                sum.oldest = [sum.oldest, queue.oldest].into_iter().flatten().min();
+            }
+        }
+        held
+    }
+
     fn hubs(
         &self,
         encoder: &mut DescriptorEncoder,
@@ -140,6 +195,21 @@ impl Hubs {
     }
 }
 
+/// Encodes a gauge of queues, by its name, help and unit.
+fn queue_gauge(
+    encoder: &mut DescriptorEncoder,
+    held: &BTreeMap<QueueLabels, QueueState>,
+    (name, help, unit): (&str, &str, Option<&Unit>),
+    of: impl Fn(&QueueState) -> Option<u64>,
+) -> Result<(), std::fmt::Error> {
+    let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+    for (labels, queue) in held {
+        let Some(value) = of(queue) else { continue };
+        ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(metric.encode_family(labels)?)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,7 +220,8 @@ mod tests {
         let usage: HubUsage = serde_json::from_str(
             r#"{"requests":7,"functions":{
                 "pay":{"name":"Pay","kind":"activity","executions":2,"activityMicros":1500000},
-                "order":{"name":"order","kind":"orchestrator","fuel":70}}}"#,
+                "order":{"name":"order","kind":"orchestrator","fuel":70}},
+                "queues":{"orders":{"name":"orders","enqueued":9,"failedAttempts":2}}}"#,
         )
         .unwrap();
         let (storage_bytes, memory_bytes) = (4096, 500);
@@ -161,6 +232,9 @@ mod tests {
             storage_bytes,
             memory_bytes,
             instances: Some(3),
+            queues: [("orders", 4), ("b", 5), ("c", 6)]
+                .map(|(name, messages)| QueueState { name: name.into(), messages, processing: 1, ..QueueState::default() })
+                .into(),
             ..Default::default()
         };
         let memory = MemoryBudget::new(100_000, 1);
@@ -177,6 +251,11 @@ mod tests {
             "dacapo_memory_limit_bytes 100000",
             r#"dacapo_instances{hub="a\"b"} 3"#,
             r#"dacapo_hub_open{hub="closed"} 0"#,
+            r#"dacapo_queue_enqueued_total{hub="a\"b",queue="orders"} 9"#,
+            r#"dacapo_queue_failed_attempts_total{hub="a\"b",queue="orders"} 2"#,
+            r#"dacapo_queue_messages{hub="a\"b",queue="orders"} 4"#,
+            r#"dacapo_queue_messages{hub="a\"b",queue="@others"} 11"#,
+            r#"dacapo_queue_processing{hub="a\"b",queue="@others"} 2"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }

@@ -316,7 +316,16 @@ pub fn open_hub(settings: &Settings) -> anyhow::Result<(Hub, Gone)> {
     create_file(&engine, &name)?;
     Hub::open(
         &engine,
-        HubOptions { name, rules, retention, webhook, versions, queries: Queries::default(), meters: Arc::default() },
+        HubOptions {
+            name,
+            rules,
+            retention,
+            webhook,
+            versions,
+            queries: Queries::default(),
+            meters: Arc::default(),
+            first: true,
+        },
     )
 }
 

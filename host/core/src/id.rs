@@ -183,6 +183,11 @@ impl ExecutionId {
         Self(caller.derive(&format!("start:{activity}:{number}")))
     }
 
+    /// Derives the execution of the `number`-th restart that an activity makes.
+    pub fn of_restart(caller: ExecutionId, activity: Seq, number: u32) -> Self {
+        Self(caller.derive(&format!("restart:{activity}:{number}")))
+    }
+
     /// Names the `number`-th message that an activity puts into a queue. The same call and number give the same name.
     pub fn of_message(caller: ExecutionId, activity: Seq, number: u32) -> Self {
         Self(caller.derive(&format!("message:{activity}:{number}")))

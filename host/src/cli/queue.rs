@@ -8,6 +8,7 @@ use super::error::CliError;
 use super::input;
 use super::output::{print, print_done, print_table, short, table};
 use super::times::{self, local_time};
+use crate::triggers::queue::POISON;
 
 /// Put a message into a queue of the task hub.
 ///
@@ -37,7 +38,7 @@ pub(super) struct Enqueue {
 Examples:
   dacapo queue list
   dacapo queue peek orders
-  dacapo queue redrive orders                             moves the messages of orders-poison back
+  dacapo queue redrive orders                             moves the messages of orders-poison back to orders
   dacapo queue clear orders --yes")]
 pub(super) enum Queue {
     List(List),
@@ -47,13 +48,15 @@ pub(super) enum Queue {
 }
 
 /// List the queues that have messages or a trigger.
+///
+/// MESSAGES are those that wait or are processed, PROCESSING those of them that are processed now, POISON those of the queue NAME-poison.
 #[derive(Debug, Args)]
 pub(super) struct List {
     #[command(flatten)]
     connection: Connection,
 }
 
-/// Show the first messages of a queue, which stay in it.
+/// Show the first messages of a queue, the oldest first. They stay in it.
 #[derive(Debug, Args)]
 pub(super) struct Peek {
     /// The queue.
@@ -79,16 +82,20 @@ pub(super) struct Clear {
 /// Move the messages of a queue's poison queue back to it.
 #[derive(Debug, Args)]
 pub(super) struct Redrive {
-    /// The queue, without -poison.
+    /// The queue; with or without -poison.
     queue: String,
     #[command(flatten)]
     connection: Connection,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct State {
     name: String,
     messages: u64,
+    processing: u64,
+    poison: u64,
+    oldest_time: Option<String>,
     trigger: Option<String>,
 }
 
@@ -98,6 +105,8 @@ struct Message {
     id: String,
     text: String,
     inserted_time: String,
+    next_delivery_time: Option<String>,
+    attempts: u32,
     reason: Option<String>,
 }
 
@@ -144,11 +153,12 @@ impl List {
         if self.connection.json {
             return print(answer.text);
         }
-        let mut rows = table(["QUEUE", "MESSAGES", "TRIGGER"]);
-        let states = answer.parse::<Vec<State>>()?.into_iter();
-        rows.add_rows(
-            states.map(|state| [state.name, state.messages.to_string(), state.trigger.unwrap_or_else(|| "none".into())]),
-        );
+        let mut rows = table(["QUEUE", "MESSAGES", "PROCESSING", "POISON", "OLDEST", "TRIGGER"]);
+        rows.add_rows(answer.parse::<Vec<State>>()?.into_iter().map(|state| {
+            let [messages, processing, poison] = [state.messages, state.processing, state.poison].map(|count| count.to_string());
+            let oldest = state.oldest_time.map(|at| local_time(&at)).unwrap_or_default();
+            [state.name, messages, processing, poison, oldest, state.trigger.unwrap_or_else(|| "none".into())]
+        }));
         print_table(rows)
     }
 }
@@ -159,10 +169,12 @@ impl Peek {
         if self.connection.json {
             return print(answer.text);
         }
-        let mut rows = table(["MESSAGE", "INSERTED", "TEXT", "REASON"]);
+        let mut rows = table(["MESSAGE", "ENQUEUED", "NEXT DELIVERY", "ATTEMPTS", "TEXT", "LAST FAILURE"]);
         rows.add_rows(answer.parse::<Vec<Message>>()?.into_iter().map(|message| {
             let (text, reason) = (short(&message.text).to_string(), message.reason.unwrap_or_default());
-            [message.id, local_time(&message.inserted_time).to_string(), text, short(&reason).to_string()]
+            let next = message.next_delivery_time.map(|at| local_time(&at)).unwrap_or_default();
+            let enqueued = local_time(&message.inserted_time);
+            [message.id, enqueued, next, message.attempts.to_string(), text, short(&reason).to_string()]
         }));
         print_table(rows)
     }
@@ -183,8 +195,10 @@ impl Redrive {
         let target = Target::host(["runtime", "webhooks", "queues", self.queue.as_str(), "redrive"]);
         let answer = self.connection.client().post(&target)?.success(none)?;
         let count = answer.parse::<Count>()?.messages;
-        let done = json!({ "queue": self.queue, "messages": count });
-        print_done(self.connection.json, &done, format_args!("Moved {count} messages back to the queue '{}'.", self.queue))
+        let lower = self.queue.to_ascii_lowercase();
+        let queue = lower.strip_suffix(POISON).unwrap_or(&lower);
+        let done = json!({ "queue": queue, "messages": count });
+        print_done(self.connection.json, &done, format_args!("Moved {count} messages back to the queue '{queue}'."))
     }
 }
 

@@ -113,7 +113,7 @@ pub(super) struct Show {
     connection: Connection,
 }
 
-/// Let a schedule start nothing until it is resumed.
+/// Let a schedule start nothing until it is resumed. What was due before is still started.
 #[derive(Debug, Args)]
 pub(super) struct Pause {
     /// Its name.

@@ -14,6 +14,9 @@ use crate::hub::hub_core::{Hub, HubCore};
 use crate::hub::mailbox::Posting;
 use crate::hub::operations::instance::{NewId, RestartRequest, StartRequest};
 
+/// The messages that one call may send. The name of each is kept until the call cannot be repeated any more.
+const MESSAGES_OF_A_CALL: u32 = 100_000;
+
 /// Answers the queries of clients whose parameters and results are the JSON of the management API, which implements this.
 pub trait QueryApi: Send + Sync {
     fn query(self: Arc<Self>, hub: Hub, query: ClientQuery) -> ClientFuture;
@@ -41,6 +44,7 @@ pub(in crate::hub) struct Caller {
     execution: ExecutionId,
     seq: Seq,
     starts: AtomicU32,
+    restarts: AtomicU32,
     messages: AtomicU32,
     /// None: it is not repeated.
     call: Option<RepeatableCall>,
@@ -65,7 +69,8 @@ impl RepeatableCall {
 impl Caller {
     /// `execution` and `seq` identify the call.
     pub fn new(hub: Arc<HubCore>, execution: ExecutionId, seq: Seq, memory: RunMemory) -> Self {
-        Self { hub, execution, seq, starts: AtomicU32::new(0), messages: AtomicU32::new(0), call: None, memory }
+        let (starts, restarts, messages) = Default::default();
+        Self { hub, execution, seq, starts, restarts, messages, call: None, memory }
     }
 
     /// Its messages are delivered once, although the call may be repeated.
@@ -73,18 +78,29 @@ impl Caller {
         Self { call: Some(call), ..self }
     }
 
+    /// Takes the numbers of the next messages. Returns the first. `LimitExceeded`
+    fn numbers(&self, count: usize) -> Result<u32, Failure> {
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        let first = self.messages.try_update(Ordering::Relaxed, Ordering::Relaxed, |first| {
+            first.checked_add(count).filter(|next| *next <= MESSAGES_OF_A_CALL)
+        });
+        first.map_err(|_| {
+            let why = format!("one call of a function may send {MESSAGES_OF_A_CALL} messages: send the others from another call");
+            Failure::permanent(Failure::LIMIT_EXCEEDED, why)
+        })
+    }
+
     /// The name of the next message.
-    fn next(&self) -> Option<Once> {
-        let number = self.messages.fetch_add(1, Ordering::Relaxed);
-        Some(self.call?.once(ExecutionId::of_message(self.execution, self.seq, number).0))
+    fn next(&self) -> Result<Option<Once>, Failure> {
+        let number = self.numbers(1)?;
+        Ok(self.call.map(|call| call.once(ExecutionId::of_message(self.execution, self.seq, number).0)))
     }
 
     /// Names messages that are put into a queue.
-    fn named(&self, texts: Vec<String>) -> Vec<(Uuid, String)> {
-        let (execution, seq) = (self.execution, self.seq);
-        let first = self.messages.fetch_add(texts.len().try_into().unwrap_or(u32::MAX), Ordering::Relaxed);
-        let numbers = (0_u32..).map(|number| first.wrapping_add(number));
-        numbers.zip(texts).map(|(number, text)| (ExecutionId::of_message(execution, seq, number).0, text)).collect()
+    fn named(&self, texts: Vec<String>) -> Result<Vec<(Uuid, String)>, Failure> {
+        let first = self.numbers(texts.len())?;
+        let name = |number| ExecutionId::of_message(self.execution, self.seq, number).0;
+        Ok((first..).zip(texts).map(|(number, text)| (name(number), text)).collect())
     }
 }
 
@@ -98,18 +114,25 @@ impl HubClient for Caller {
         let hub = Hub::of(&self.hub);
         match call {
             ClientCall::Message { to, message } => {
-                let once = self.next();
+                let once = match self.next() {
+                    Ok(once) => once,
+                    Err(failure) => return Box::pin(ready(Err(failure))),
+                };
                 answer(async move { hub.message(&to, message, once).await.map(|()| None) })
             }
-            ClientCall::Restart { id, new_id } => answer(async move {
-                let new_id = match new_id {
-                    None => NewId::Generated,
-                    Some(new_id) if new_id == id => NewId::Same,
-                    Some(new_id) => NewId::Chosen(new_id),
-                };
-                let restarted = hub.restart(RestartRequest { id, new_id, version: None }).await?;
-                Ok(Some(restarted.to_string()))
-            }),
+            ClientCall::Restart { id, new_id } => {
+                let number = self.restarts.fetch_add(1, Ordering::Relaxed);
+                let execution = ExecutionId::of_restart(self.execution, self.seq, number);
+                answer(async move {
+                    let new_id = match new_id {
+                        None => NewId::Generated,
+                        Some(new_id) if new_id == id => NewId::Same,
+                        Some(new_id) => NewId::Chosen(new_id),
+                    };
+                    let restarted = hub.restart_once(execution, RestartRequest { id, new_id, version: None }).await?;
+                    Ok(Some(restarted.to_string()))
+                })
+            }
             ClientCall::Purge { id } => answer(async move {
                 match hub.purge(&id).await {
                     Ok(0) | Err(HubError::NotFound(_)) => Ok(None),
@@ -118,7 +141,10 @@ impl HubClient for Caller {
                 }
             }),
             ClientCall::Enqueue { queue, messages, deliver_at } => {
-                let (messages, call) = (self.named(messages), self.call);
+                let (messages, call) = match self.named(messages) {
+                    Ok(named) => (named, self.call),
+                    Err(failure) => return Box::pin(ready(Err(failure))),
+                };
                 answer(async move { hub.0.enqueue_named(&queue, messages, deliver_at, call).await.map(|()| None) })
             }
             ClientCall::ReadEntity { id } => answer(async move {
@@ -196,7 +222,8 @@ impl HubCore {
         answered(started).await
     }
 
-    fn has_begun(&self, id: &InstanceId, execution: ExecutionId) -> Result<bool, HubError> {
+    /// Whether this execution has been started, even if it has continued as new or ended since.
+    pub(in crate::hub) fn has_begun(&self, id: &InstanceId, execution: ExecutionId) -> Result<bool, HubError> {
         Ok(self.store.instance(id)?.is_some_and(|record| record.first_execution == execution))
     }
 }

@@ -22,6 +22,7 @@ use crate::hub::error::HubError;
 use crate::hub::mailbox::run_queue::RunQueue;
 use crate::hub::mailbox::{Envelope, Posting};
 use crate::hub::operations::changes::{Changes, Waiters};
+use crate::hub::operations::messages::Messages;
 use crate::hub::operations::schedules::Schedules;
 use crate::hub::rules::Rules;
 use crate::hub::timers::cursor::Timers;
@@ -58,6 +59,7 @@ pub(super) struct HubCore {
     /// The orchestrators and entities of the host itself.
     pub built_ins: Scripted,
     pub batches: Arc<Batches>,
+    pub messages: Messages,
     /// Notified when a message was processed.
     pub ended_messages: Notify,
     pub schedules: Schedules,

@@ -45,7 +45,7 @@ pub use operations::changes::{Change, EventText};
 pub use operations::instance::{NewId, RestartRequest, StartRequest};
 pub use operations::purge::Retention;
 pub use operations::query::InstanceState;
-pub use operations::queues::{NewMessage, QueueState};
+pub use operations::queues::{MessageState, NewMessage, QueueState};
 pub use operations::schedules::{Backfill, NewSchedule, ScheduleState, TriggerRequest};
 pub use operations::transfer::{Export, Exported, ImportOptions, Imported, Waiting};
 pub use rules::HubRules;

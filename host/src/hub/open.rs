@@ -7,7 +7,7 @@ use std::sync::{Arc, RwLock, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dacapo_core::VersionId;
+use dacapo_core::{Row, Seq, VersionId};
 use dacapo_store::{RedbStore, Store, StoreError, StoreOptions};
 use dacapo_wasm::{Account, IdleMemory, IdleMemoryBudget};
 use tokio::sync::{Notify, oneshot, watch};
@@ -21,9 +21,10 @@ use crate::hub::error::HubError;
 use crate::hub::hub_core::{Handles, Hub, HubCore};
 use crate::hub::mailbox::run_queue::{JobRunner, RunQueue, RunQueueOptions};
 use crate::hub::operations::changes::{Changes, Waiters};
+use crate::hub::operations::messages::Messages;
 use crate::hub::operations::purge::{Retention, spawn_retention};
 use crate::hub::operations::queues::spawn_sweep;
-use crate::hub::operations::schedules::Schedules;
+use crate::hub::operations::schedules::{Schedules, Startup};
 use crate::hub::rules::{HubRules, Rules, size};
 use crate::hub::timers;
 use crate::hub::timers::cursor::Timers;
@@ -48,6 +49,8 @@ pub struct HubOptions {
     pub queries: Queries,
     /// Counts what the hub uses.
     pub meters: Arc<Meters>,
+    /// Whether it is opened for the first time since the host has started.
+    pub first: bool,
 }
 
 /// Resolves when nothing of a hub is left in memory and its file is closed.
@@ -74,7 +77,7 @@ impl Hub {
     /// Opens the hub's file, which [`create_file`] has created, queues the work that was left unfinished, and starts the hub.
     /// Blocks on the disk.
     pub fn open(engine: &Engine, options: HubOptions) -> anyhow::Result<(Hub, Gone)> {
-        let HubOptions { name, rules, retention, webhook, versions, queries, meters } = options;
+        let HubOptions { name, rules, retention, webhook, versions, queries, meters, first } = options;
         let path = path_of(engine, &name);
         let cache = engine.capacity().cache();
         let store = StoreOptions { cache_bytes: cache.bytes(), ..engine.store().clone() };
@@ -104,11 +107,16 @@ impl Hub {
                 memory: memory.clone(),
                 limits: rules.run_queue(),
             }),
-            activities: Activities::new(size(rules.limits.concurrent_activities), &memory),
+            activities: Activities::new(
+                size(rules.limits.concurrent_activities),
+                size(rules.limits.concurrent_messages),
+                &memory,
+            ),
             triggers: Triggers::new(size(rules.limits.concurrent_triggers)),
             queries,
             built_ins: builtin::functions(hub.clone()),
             batches: Arc::default(),
+            messages: Messages::default(),
             ended_messages: Notify::new(),
             schedules: Schedules::default(),
             timers: Timers::default(),
@@ -131,7 +139,8 @@ impl Hub {
         spawn_retention(&hub.0, retention);
         delivery::spawn(&hub.0);
         spawn_sweep(&hub.0);
-        hub.0.spawn_schedules_of_apps();
+        let active = || hub.0.catalog.active_versions().into_iter().map(|version| version.version).collect();
+        hub.0.spawn_schedules_of_apps(if first { Startup::Host(active()) } else { Startup::Nobody });
         // A crash may have come between a deployment and the events that it sends to waiting messages.
         hub.0.wake_messages(hub.0.catalog.queues().into_iter().map(|(queue, _)| queue).collect());
         Ok((hub, Gone(is_gone)))
@@ -143,10 +152,11 @@ impl Hub {
         *self.0.rules.write().expect("no holder of this lock panics") = rules.clone();
         self.0.apply_policies(&[]);
         self.0.run_queue.set_limits(rules.run_queue());
-        self.0.activities.set_limit(size(rules.limits.concurrent_activities));
+        self.0.activities.set_limits(size(rules.limits.concurrent_activities), size(rules.limits.concurrent_messages));
+        self.0.take_messages_back();
         self.0.triggers.set_limit(size(rules.limits.concurrent_triggers));
         // They may name settings of the environment.
-        self.0.spawn_schedules_of_apps();
+        self.0.spawn_schedules_of_apps(Startup::Nobody);
         while self.0.begin_waiting_activity() {}
     }
 
@@ -170,9 +180,19 @@ impl Hub {
 
 impl HubCore {
     /// Queues the work that a previous process left: messages in inboxes, and scheduled activities without a result. They stay in
-    /// the store until their turn comes. Timers are found by the timer task.
+    /// the store until their turn comes. Timers are found by the timer task. First counts the messages of queues.
     fn queue_unfinished_work(self: &Arc<Self>) -> Result<(), HubError> {
         const PAGE: usize = 1_000;
+        let mut activities: Vec<(Row, Seq)> = Vec::new();
+        loop {
+            let page = self.store.activity_keys(activities.last().copied(), PAGE)?;
+            let more = page.len() == PAGE;
+            activities.extend(page);
+            if !more {
+                break;
+            }
+        }
+        self.find_messages(&activities.iter().map(|(row, _)| *row).collect())?;
         let mut after = None;
         loop {
             let page = self.store.unread(after, PAGE)?;
@@ -183,16 +203,8 @@ impl HubCore {
                 break;
             }
         }
-        let mut after = None;
-        loop {
-            let page = self.store.activity_keys(after, PAGE)?;
-            after = page.last().copied();
-            let more = page.len() == PAGE;
-            self.queue_stored_activities(page);
-            if !more {
-                return Ok(());
-            }
-        }
+        self.queue_stored_activities(activities);
+        Ok(())
     }
 }
 

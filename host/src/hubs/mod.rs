@@ -14,7 +14,7 @@ mod ledger;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ use crate::engine::Engine;
 use crate::engine::memory::MemoryBudget;
 use crate::engine::panics::restart_on_panic;
 use crate::hub::{
-    Gone, Hub, HubError, HubOptions, HubRules, Queries, Retention, Webhook, create_file, join_result, now, path_of,
+    Gone, Hub, HubError, HubOptions, HubRules, Queries, QueueState, Retention, Webhook, create_file, join_result, now, path_of,
 };
 use crate::meters::{HubUsage, Meters};
 use crate::versioning::VersionRules;
@@ -106,6 +106,8 @@ struct HubEntry {
     meters: Arc<Meters>,
     /// When it was last requested, in milliseconds since the host began.
     used: AtomicU64,
+    /// Whether it was open since the host has started.
+    was_open: AtomicBool,
 }
 
 #[derive(Default)]
@@ -141,6 +143,8 @@ pub struct HubReport {
     pub memory_bytes: u64,
     /// Instances in any status, entities included. None: the hub is closed, and is not opened for this.
     pub instances: Option<u64>,
+    /// Its queues that have messages or a trigger. Empty if it is closed.
+    pub queues: Vec<QueueState>,
 }
 
 impl Hubs {
@@ -471,6 +475,7 @@ impl Inner {
             state: Arc::default(),
             meters: Arc::default(),
             used: AtomicU64::new(0),
+            was_open: AtomicBool::new(false),
         };
         places.entry(folded).or_insert_with_key(|folded| Arc::new(make(folded))).clone()
     }
@@ -487,14 +492,17 @@ impl Inner {
     }
 
     fn report(&self, record: HubRecord, usage: HubUsage, open: Option<&Hub>) -> Result<HubReport, HubError> {
-        let (storage_bytes, instances) = match open {
-            Some(hub) => hub.stats().map(|stats| (stats.bytes, Some(stats.instances)))?,
+        let (storage_bytes, instances, queues) = match open {
+            Some(hub) => {
+                let stats = hub.stats()?;
+                (stats.bytes, Some(stats.instances), hub.queues()?)
+            }
             // A hub that was never opened has no file.
-            None => (std::fs::metadata(path_of(&self.engine, &record.name)).map_or(0, |file| file.len()), None),
+            None => (std::fs::metadata(path_of(&self.engine, &record.name)).map_or(0, |file| file.len()), None, Vec::new()),
         };
         let HubRecord { name, created_at, .. } = record;
         let memory_bytes = self.engine.memory().account(&name).held() as u64;
-        Ok(HubReport { name, created_at, usage, open: open.is_some(), storage_bytes, memory_bytes, instances })
+        Ok(HubReport { name, created_at, usage, open: open.is_some(), storage_bytes, memory_bytes, instances, queues })
     }
 
     fn rules_of(&self, record: &HubRecord) -> Result<HubRules, HubError> {
@@ -517,7 +525,7 @@ impl Inner {
         }
         state.has_left(name).await?;
         let permit = self.open_permit().await?;
-        let meters = place.meters.clone();
+        let (meters, first) = (place.meters.clone(), !place.was_open.load(Ordering::Relaxed));
         let opening = self.blocking(move |inner| {
             let options = HubOptions {
                 name: record.name.clone(),
@@ -527,6 +535,7 @@ impl Inner {
                 versions: inner.versions,
                 queries: inner.queries.clone(),
                 meters,
+                first,
             };
             let name = record.name;
             let fails = |why: anyhow::Error| HubError::CannotOpen { hub: name.clone(), why: format!("{why:#}") };
@@ -539,6 +548,7 @@ impl Inner {
             Ok((opened, Identity::of(&path_of(&inner.engine, &name))))
         });
         let ((hub, gone), file) = opening.await?;
+        place.was_open.store(true, Ordering::Relaxed);
         self.alarms.set(&place.folded, None);
         tracing::debug!(hub = hub.name(), "opened");
         state.open = Some(Open { hub: hub.clone(), gone, file, quiet: None, _permit: permit });

@@ -27,6 +27,16 @@ const NAMED: [(&str, &str); 7] = [
     ("@hourly", "0 0 * * * *"),
 ];
 
+/// The fields of a pattern, and what they may be.
+const FIELDS: [(&str, &str); 6] = [
+    ("second", "0 to 59"),
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day of the month", "1 to 31, or L for the last"),
+    ("month", "1 to 12, or JAN to DEC"),
+    ("day of the week", "0 to 7, or SUN to SAT"),
+];
+
 /// When a schedule occurs.
 #[derive(Debug, Clone)]
 pub struct Calendar {
@@ -100,9 +110,18 @@ impl Pattern {
             fields.insert(0, "0");
         }
         let repeats = fields[2].contains(['*', '?']);
-        fields.push(YEARS);
         let parser = CronParser::builder().dom_and_dow(has_seconds).sloppy_ranges(true).build();
-        let cron = parser.parse(&fields.join(" ")).map_err(|why| invalid(&format!("which is no cron pattern: {why}")))?;
+        for (number, (field, (name, range))) in fields.iter().zip(FIELDS).enumerate() {
+            let mut alone = ["*"; FIELDS.len()];
+            alone[number] = field;
+            if parser.parse(&alone.join(" ")).is_err() {
+                return Err(invalid(&format!(
+                    "whose {name} is '{field:.60}', and must be {range}; or *, a list such as 1,2, a range such as 1-2, or a step such as */2"
+                )));
+            }
+        }
+        fields.push(YEARS);
+        let cron = parser.parse(&fields.join(" ")).map_err(|_| invalid("which is no cron pattern"))?;
         Ok(Self { cron: Box::new(cron), zone, repeats })
     }
 
@@ -290,14 +309,14 @@ mod tests {
             ("* * * *", "has 4 fields"),
             ("* * * * * * *", "has 7 fields"),
             ("60 * * * *", "'60 * * * *'"),
-            ("0 24 * * *", "no cron pattern"),
-            ("0 0 32 * *", "no cron pattern"),
-            ("0 0 * 13 *", "no cron pattern"),
-            ("0 0 * * 8", "no cron pattern"),
-            ("0 0 * * MON#6", "no cron pattern"),
-            ("5-2 * * * *", "no cron pattern"),
-            ("*/0 * * * *", "no cron pattern"),
-            ("a b c d e", "no cron pattern"),
+            ("0 24 * * *", "whose hour is '24', and must be 0 to 23"),
+            ("0 0 32 * *", "whose day of the month is '32'"),
+            ("0 0 * 13 *", "whose month is '13'"),
+            ("0 0 * * 8", "whose day of the week is '8'"),
+            ("0 0 * * MON#6", "whose day of the week is"),
+            ("5-2 * * * *", "whose minute is '5-2'"),
+            ("*/0 * * * *", "whose minute is '*/0'"),
+            ("a b c d e", "whose minute is 'a'"),
             ("@reboot", "no named pattern"),
             ("@every 5m", "no named pattern"),
         ] {

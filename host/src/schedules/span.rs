@@ -1,18 +1,43 @@
 //! Durations as they are written: seconds, `1h30m`, or a time span of .NET such as `00:30:00` or `1.06:00:00`.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The longest, about 100 years.
 const SECONDS_MAX: u64 = 36_600 * 86_400;
 
 /// A duration in whole seconds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
 pub enum Span {
     Seconds(u64),
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SpanVisitor)
+    }
+}
+
+struct SpanVisitor;
+
+impl Visitor<'_> for SpanVisitor {
+    type Value = Span;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a duration: whole seconds, or a text such as 90s, 1h30m or 00:30:00")
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Span, E> {
+        Ok(Span::Seconds(seconds))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Span, E> {
+        Ok(Span::Text(text.to_owned()))
+    }
 }
 
 impl std::fmt::Display for Span {

@@ -250,32 +250,48 @@ impl Specification {
 
     fn moment(&self, member: &'static str, text: Option<&str>, zone: Tz) -> Result<Option<Timestamp>, InvalidSchedule> {
         let Some(text) = text else { return Ok(None) };
-        let invalid = || {
-            let why = format!("is '{text:.60}', and must be a time of the years 1970 to 9999 such as 2026-01-31T12:00:00Z");
-            InvalidSchedule::new(member, why)
+        let invalid = |why: String| InvalidSchedule::new(member, format!("is '{text:.60}', {why}"));
+        let no_time = || invalid("and must be a time of the years 1970 to 9999 such as 2026-01-31T12:00:00Z".into());
+        let moment = match read_moment(text).ok_or_else(no_time)? {
+            Written::At(moment) => moment,
+            // Of two moments that the clocks show alike, the first.
+            Written::Local(time) => match zone.from_local_datetime(&time).earliest() {
+                Some(moment) => Timestamp(moment.timestamp_micros()),
+                None => {
+                    let why =
+                        format!("which the clocks of {} skip, as they are set forward then: choose another time", zone.name());
+                    return Err(invalid(why));
+                }
+            },
         };
-        let moment = read_moment(text, zone).ok_or_else(invalid)?;
-        (0..END_OF_TIME).contains(&moment.0).then_some(Some(moment)).ok_or_else(invalid)
+        (0..END_OF_TIME).contains(&moment.0).then_some(Some(moment)).ok_or_else(no_time)
     }
 }
 
 /// The beginning of the year 10000, in microseconds.
 const END_OF_TIME: i64 = 253_402_300_800_000_000;
 
-/// Reads a time. One without an offset is one of the zone: of two that its clocks show alike, the first.
-fn read_moment(text: &str, zone: Tz) -> Option<Timestamp> {
+/// A time as it was written.
+enum Written {
+    At(Timestamp),
+    /// Without an offset: one of the schedule's zone.
+    Local(NaiveDateTime),
+}
+
+fn read_moment(text: &str) -> Option<Written> {
     let text = text.trim();
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(Timestamp(time.timestamp_micros()));
+        return Some(Written::At(Timestamp(time.timestamp_micros())));
     }
     let text = text.replacen(' ', "T", 1);
-    let formats = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ"];
-    let (time, is_utc) = formats
+    if let Ok(time) = NaiveDateTime::parse_from_str(&text, "%Y-%m-%dT%H:%MZ") {
+        return Some(Written::At(Timestamp(time.and_utc().timestamp_micros())));
+    }
+    let time = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"]
         .iter()
-        .find_map(|format| Some((NaiveDateTime::parse_from_str(&text, format).ok()?, format.ends_with('Z'))))
-        .or_else(|| Some((text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0)?, false)))?;
-    let zone = if is_utc { Tz::UTC } else { zone };
-    zone.from_local_datetime(&time).earliest().map(|time| Timestamp(time.timestamp_micros()))
+        .find_map(|format| NaiveDateTime::parse_from_str(&text, format).ok())
+        .or_else(|| text.parse::<NaiveDate>().ok()?.and_hms_opt(0, 0, 0))?;
+    Some(Written::Local(time))
 }
 
 fn seconds(member: &'static str, span: Option<&Span>) -> Result<Option<u64>, InvalidSchedule> {
@@ -317,7 +333,10 @@ mod tests {
     }
 
     fn at(text: &str) -> Timestamp {
-        read_moment(text, Tz::UTC).unwrap()
+        match read_moment(text).unwrap() {
+            Written::At(at) => at,
+            Written::Local(time) => Timestamp(time.and_utc().timestamp_micros()),
+        }
     }
 
     const NOW: Timestamp = Timestamp(1_796_112_000_000_000);
@@ -380,6 +399,16 @@ mod tests {
         }
         let zone = read(r#"{"orchestrator":"r","interval":5,"timeZone":"europe/berlin"}"#).plan().unwrap_err().to_string();
         assert!(zone.contains("Europe/Berlin"), "{zone}");
+        let skipped = r#"{"orchestrator":"r","interval":5,"timeZone":"Europe/Berlin","start":"2027-03-28T02:30"}"#;
+        let why = read(skipped).plan().unwrap_err().to_string();
+        assert!(why.starts_with("`start` is '2027-03-28T02:30', which the clocks of Europe/Berlin skip"), "{why}");
+        for (jitter, says) in [("-1", "integer `-1`"), ("1.5", "floating point `1.5`"), ("true", "boolean `true`"), ("null", "")]
+        {
+            let read = serde_json::from_str::<Specification>(&format!(r#"{{"jitter":{jitter}}}"#));
+            let why = read.map_or_else(|why| why.to_string(), |_| String::new());
+            let plain = says.is_empty() || why.contains("expected a duration: whole seconds, or a text such as 90s");
+            assert!(why.contains(says) && plain, "{jitter}: {why}");
+        }
         assert!(serde_json::from_str::<Specification>(r#"{"corn":"* * * * *"}"#).unwrap_err().to_string().contains("corn"));
         assert!(serde_json::from_str::<Specification>(r#"{"overlap":"queue"}"#).unwrap_err().to_string().contains("queue"));
     }

@@ -108,6 +108,9 @@ pub struct State {
     pub paused: bool,
     /// Why it is paused, or goes on.
     pub note: String,
+    /// What was due before it was paused then is still to be decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_before_pause: Option<i64>,
     pub decided: Decided,
     /// The last runs, the newest first.
     pub recent: VecDeque<Run>,
@@ -171,6 +174,7 @@ impl State {
             updated: now.0,
             paused: false,
             note: String::new(),
+            due_before_pause: None,
             decided: Decided::default(),
             recent: VecDeque::new(),
             cursor: now.0,
@@ -192,13 +196,17 @@ impl State {
         self.backfills.clear();
     }
 
+    /// What was due before is still run.
     pub fn pause(&mut self, note: String, now: Timestamp) {
+        if !self.paused {
+            self.due_before_pause = Some(now.0);
+        }
         (self.paused, self.note, self.updated) = (true, note, now.0);
     }
 
-    /// What has not occurred while it was paused is not made up for.
+    /// What has not occurred while it was paused is not made up for, unless it is resumed before it has run what was due.
     pub fn resume(&mut self, note: String, now: Timestamp) {
-        if self.paused {
+        if self.paused && self.due_before_pause.take().is_none() {
             self.cursor = self.cursor.max(now.0);
         }
         (self.paused, self.note, self.updated) = (false, note, now.0);
@@ -290,6 +298,9 @@ pub fn backfilled(plan: &Plan, from: Timestamp, to: Timestamp, now: Timestamp) -
     if from.0 < 0 {
         return Err(InvalidSchedule::new("from", "is before 1970"));
     }
+    if from > now {
+        return Err(InvalidSchedule::new("from", "is in the future, and a backfill runs what has occurred already"));
+    }
     if to < from {
         return Err(InvalidSchedule::new("to", "is before `from`"));
     }
@@ -336,17 +347,28 @@ impl Turn<'_> {
 
     /// Decides the occurrences that are due. Returns when to go on.
     fn due(&mut self) -> Option<Timestamp> {
-        if self.state.paused {
+        if !self.state.paused {
+            return self.due_until(self.now);
+        }
+        let next = self.state.due_before_pause.and_then(|until| self.due_until(Timestamp(until)));
+        if next.is_none_or(|next| next > self.now) {
+            self.state.due_before_pause = None;
             self.state.cursor = self.state.cursor.max(self.now.0);
             return None;
         }
+        next
+    }
+
+    /// Decides the occurrences that were due until a time.
+    fn due_until(&mut self, until: Timestamp) -> Option<Timestamp> {
         let mut next = self.plan.calendar.after(Timestamp(self.state.cursor));
         for _ in 0..DECIDED_AT_ONCE {
             let nominal = next?;
             let following = self.plan.calendar.after(nominal);
             let due = self.delayed(nominal, following);
-            if due > self.now {
-                return Some(due);
+            if due > until {
+                // While it is paused, later than now.
+                return Some(due.max(Timestamp(self.now.0 + i64::from(until < self.now))));
             }
             if self.is_full() && self.would_start() {
                 self.waits_for_room = self.most == 0;
@@ -356,7 +378,7 @@ impl Turn<'_> {
             next = following;
             // Of several that are due, only the last would not be terminated at once.
             let is_outdone = self.plan.overlap == Overlap::TerminateOther
-                && following.is_some_and(|following| self.delayed(following, self.plan.calendar.after(following)) <= self.now);
+                && following.is_some_and(|following| self.delayed(following, self.plan.calendar.after(following)) <= until);
             if self.now.0 - due.0 > self.plan.catch_up_window {
                 self.state.decided.missed += 1;
             } else if is_outdone {
@@ -677,6 +699,21 @@ mod tests {
         assert_eq!(decided(&state), [2, 0, 0, 0]);
     }
 
+    /// Of many occurrences that were overdue, a pause ran the first hundred and dropped the others.
+    #[test]
+    fn what_was_due_before_a_pause_is_run() {
+        let (hub, mut state) = (Hub::default(), schedule(r#""interval":1,"overlap":"allowAll""#));
+        assert_eq!(advance(&mut state, &hub, at(250)).0.len(), 100);
+        state.pause("why".into(), at(250));
+        let (started, wake) = advance(&mut state, &hub, at(255));
+        assert_eq!((started.len(), wake), (100, Some(255)));
+        state.pause("why".into(), at(256));
+        assert_eq!(advance(&mut state, &hub, at(260)), ((201..=250).collect(), None));
+        assert_eq!(advance(&mut state, &hub, at(300)), (vec![], None));
+        state.resume(String::new(), at(400));
+        assert_eq!(advance(&mut state, &hub, at(401)), (vec![401], Some(402)));
+    }
+
     #[test]
     fn a_run_by_hand_has_an_id_of_its_own() {
         assert_eq!(instance("s", by_hand(at(60))), "s:20261201T080100.000001Z");
@@ -723,9 +760,15 @@ mod tests {
             started += advance(&mut state, &hub, at(90)).0.len();
         }
         assert_eq!((started, state.backfilling()), (298, false));
-        for (from, to, member) in
-            [(0, 100, "to"), (60, 0, "to"), (1, 59, "to"), (-60 * 1_000, 60, "to"), (-START / SECOND - 1, 0, "from")]
-        {
+        for (from, to, member) in [
+            (0, 100, "to"),
+            (60, 0, "to"),
+            (100, 200, "from"),
+            (100, 0, "from"),
+            (1, 59, "to"),
+            (-60 * 1_000, 60, "to"),
+            (-START / SECOND - 1, 0, "from"),
+        ] {
             assert_eq!(state.backfill(at(from), at(to), Overlap::Skip, at(90)).unwrap_err().member, member, "{from} to {to}");
         }
     }

@@ -137,7 +137,12 @@ fn what_is_wrong_with_a_schedule_is_said() {
     for (specification, says) in [
         (json!({ "cron": "@daily" }), "`orchestrator`"),
         (json!({ "orchestrator": "nobody", "cron": "@daily" }), "'nobody'"),
-        (json!({ "orchestrator": "echo", "cron": "61 * * * *" }), "`cron` is '61 * * * *'"),
+        (json!({ "orchestrator": "echo", "cron": "61 * * * *" }), "whose minute is '61', and must be 0 to 59"),
+        (json!({ "orchestrator": "echo", "interval": 5, "jitter": -1 }), "jitter"),
+        (
+            json!({ "orchestrator": "echo", "interval": 5, "jitter": -1 }),
+            "expected a duration: whole seconds, or a text such as 90s",
+        ),
         (json!({ "orchestrator": "echo", "cron": "0 0 30 2 *" }), "never occurs"),
         (json!({ "orchestrator": "echo", "cron": "@daily", "timeZone": "Mars/Olympus" }), "`timeZone`"),
         (json!({ "orchestrator": "echo", "interval": 0 }), "`interval`"),
@@ -192,10 +197,32 @@ fn a_timer_trigger_runs_as_long_as_its_version_is_active() {
 
 #[test]
 fn a_timer_trigger_runs_on_startup() {
-    let (host, _directory) = Host::temporary(&[]).unwrap();
+    let (mut host, _directory) = Host::temporary(&["--set=hubs.idle_seconds=1"]).unwrap();
     let yearly = TIMER.replace("* * * * * *", "0 0 0 1 1 *").replace("}]", r#","runOnStartup":true}]"#);
     assert_eq!(deploy(&host, "app", &[("Once", &yearly)], None).status, 200);
     eventually(&host, "it has run", || show(&host, "timer:once")["occurrences"]["run"] == 1);
+    eventually(&host, "the hub is closed", || !is_open(&host));
+    assert_eq!(show(&host, "timer:once")["occurrences"]["run"], 1);
+    host.stop().unwrap();
+    host.restart().unwrap();
+    eventually(&host, "it has run again", || show(&host, "timer:once")["occurrences"]["run"] == 2);
+}
+
+fn is_open(host: &Host) -> bool {
+    host.request("GET", "/metrics", None).unwrap().body.contains(r#"dacapo_hub_open{hub="TestHubName"} 1"#)
+}
+
+/// The signal that would wake a schedule stayed until its time, and with it an entity without a state: one more for each schedule
+/// that was made and deleted.
+#[test]
+fn a_deleted_schedule_leaves_nothing() {
+    let (host, _directory) = host();
+    for name in ["a", "b"] {
+        assert_eq!(create(&host, name, json!({ "orchestrator": "echo", "cron": "@yearly" })).status, 201);
+        assert_eq!(host.manage("DELETE", &format!("schedules/{name}"), None).unwrap().status, 204);
+    }
+    let left = host.manage("GET", "instances?instanceIdPrefix=@builtin::schedule@", None).unwrap();
+    assert_eq!(left.json(), json!([]));
 }
 
 #[test]

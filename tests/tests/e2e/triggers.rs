@@ -219,7 +219,9 @@ fn a_message_runs_the_trigger_of_its_queue() {
         host.manage("GET", "instances?functionName=BuiltIn::Message", None).unwrap().json() == json!([])
     });
     let listed = host.request("GET", "/runtime/webhooks/queues", None).unwrap().json();
-    assert_eq!(listed, json!([{ "name": "orders", "messages": 0, "trigger": "take" }]));
+    let expected =
+        json!([{ "name": "orders", "messages": 0, "processing": 0, "poison": 0, "oldestTime": null, "trigger": "take" }]);
+    assert_eq!(listed, expected);
 }
 
 #[test]
@@ -228,10 +230,7 @@ fn a_message_waits_for_a_trigger() {
     put(&host, &["one", "two"]);
     let queue = |path: &str| host.request("GET", &format!("/runtime/webhooks/queues{path}"), None).unwrap().json();
     eventually("both wait", || queue("")[0]["messages"] == 2);
-    let mut texts: Vec<String> =
-        queue("/ORDERS").as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap().to_owned()).collect();
-    texts.sort();
-    assert_eq!(texts, ["one", "two"]);
+    assert_eq!(texts(&host, "ORDERS"), ["one", "two"]);
     assert_eq!(deploy(&host, "app", &[("take", QUEUE)]).status, 200);
     eventually("both are processed", || echoed(&host).len() == 2);
     let empty = host.request("DELETE", "/runtime/webhooks/queues/orders", None).unwrap();
@@ -253,7 +252,8 @@ fn a_message_that_fails_too_often_goes_to_the_poison_queue() {
     // A call that is repeated has the same id, so what it starts is started once, however often it is tried.
     assert_eq!(echoed(&host).len(), 1);
     assert_eq!(deploy(&host, "app", &[("take", QUEUE)]).status, 200);
-    let moved = host.request("POST", "/runtime/webhooks/queues/orders/redrive", None).unwrap();
+    // The name of the poison queue will do, too.
+    let moved = host.request("POST", "/runtime/webhooks/queues/Orders-Poison/redrive", None).unwrap();
     assert_eq!(moved.json()["messages"], 1);
     eventually("it is processed", || echoed(&host).len() == 2);
 }
@@ -287,6 +287,24 @@ fn what_a_repeated_call_sends_is_delivered_once() {
     // Another message is another call.
     assert_eq!(host.request("POST", "/runtime/webhooks/queues/probe-sends", Some(br#"["a"]"#)).unwrap().status, 202);
     eventually("it is processed too", || entries(&host, "a").len() == 4);
+}
+
+/// Starts by a repeated call were found again, but restarts were made anew each time.
+#[test]
+fn what_a_repeated_call_restarts_is_restarted_once() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    host.deploy_guest("fixture-probe").unwrap();
+    let original = host.start_new("echo_orchestrator", json!(7)).unwrap();
+    host.wait(&original).unwrap();
+    let put = host.request("POST", "/runtime/webhooks/queues/probe-restarts", Some(json!([original]).to_string().as_bytes()));
+    assert_eq!(put.unwrap().status, 202);
+    eventually("the third attempt has succeeded", || {
+        let queues = queues(&host);
+        let own = queues.as_array().unwrap().iter().find(|queue| queue["name"] == "probe-restarts");
+        host.log().contains("attempt=2") && own.is_some_and(|queue| queue["messages"] == 0)
+    });
+    let all = host.manage("GET", "instances?functionName=echo_orchestrator", None).unwrap().json();
+    assert_eq!(all.as_array().unwrap().len(), 3, "{all}");
 }
 
 #[test]
@@ -346,6 +364,111 @@ fn messages_survive_a_kill() {
         echoed(&host).iter().filter_map(|seen| seen["message"].as_str().map(str::to_owned)).collect()
     };
     eventually("every message is processed", || processed().len() == texts.len());
+}
+
+/// Like starts, messages were limited by the instances of the hub only: a flood of them left no room for anything else.
+#[test]
+fn a_flood_of_a_queue_is_refused_and_starts_go_on() {
+    let (mut host, _directory) = host(&[("call", r#"[{"type":"manualTrigger"}]"#)]);
+    let limits = json!({ "limits": { "queue_messages": 5 } }).to_string();
+    assert_eq!(send(&host, "PATCH", "/admin/hubs/TestHubName", limits.as_bytes()).status, 200);
+    let put = |host: &Host, texts: Value| send(host, "POST", "/runtime/webhooks/queues/orders", texts.to_string().as_bytes());
+    assert_eq!(put(&host, json!([1, 2, 3])).status, 202);
+    let refused = put(&host, json!([4, 5, 6]));
+    assert_eq!(refused.status, 429, "{refused:?}");
+    for says in ["3 messages are in the queues", "queue_messages", "its administrator can raise it"] {
+        assert!(refused.body.contains(says), "{}", refused.body);
+    }
+    eventually("none of a batch that is refused is put", || {
+        let mut put = texts(&host, "orders");
+        put.sort();
+        put == ["1", "2", "3"]
+    });
+    assert_eq!(put(&host, json!([4, 5])).status, 202);
+    assert_eq!(put(&host, json!(["6"])).status, 429);
+    assert_eq!(send(&host, "POST", "/api/orchestrators/echo", b"7").status, 202);
+    eventually("all are counted", || queues(&host)[0]["messages"] == 5);
+    host.kill().unwrap();
+    host.restart().unwrap();
+    assert_eq!(put(&host, json!(["6"])).status, 429, "they are counted again after a crash");
+    assert_eq!(send(&host, "DELETE", "/runtime/webhooks/queues/orders", b"").json(), json!({ "messages": 5 }));
+    assert_eq!(put(&host, json!([6])).status, 202);
+}
+
+fn queues(host: &Host) -> Value {
+    host.request("GET", "/runtime/webhooks/queues", None).unwrap().json()
+}
+
+#[test]
+fn queues_show_what_waits_and_what_became_of_the_rest() {
+    let (mut host, _directory) = Host::temporary(&[]).unwrap();
+    let first = put(&host, &["one"]).json()["messages"][0].clone();
+    put(&host, &["two"]);
+    let later = send(&host, "POST", "/runtime/webhooks/queues/later?deliverAt=2999-01-01T00:00:00Z", b"7");
+    assert_eq!(later.status, 202, "{later:?}");
+    let shown = |host: &Host| {
+        let list = queues(host);
+        let list = list.as_array().unwrap();
+        list.iter()
+            .map(|queue| (queue["name"].clone(), queue["messages"].clone(), queue["oldestTime"].is_string()))
+            .collect::<Vec<_>>()
+    };
+    let expected = [(json!("later"), json!(1), true), (json!("orders"), json!(2), true)];
+    eventually("all wait", || shown(&host) == expected);
+    host.stop().unwrap();
+    host.restart().unwrap();
+    assert_eq!(shown(&host), expected, "after a restart");
+    host.kill().unwrap();
+    host.restart().unwrap();
+    assert_eq!(shown(&host), expected, "after a crash");
+    let peeked = |queue: &str| host.request("GET", &format!("/runtime/webhooks/queues/{queue}"), None).unwrap().json();
+    assert_eq!((&peeked("orders")[0]["id"], &peeked("orders")[0]["attempts"]), (&first, &json!(0)));
+    assert_eq!(peeked("later")[0]["nextDeliveryTime"], "2999-01-01T00:00:00.000000Z");
+
+    assert_eq!(deploy(&host, "app", &[("fail", QUEUE)]).status, 200);
+    eventually("an attempt has failed", || {
+        let message = &peeked("orders")[0];
+        message["attempts"].as_u64() >= Some(1) && message["reason"] == "OnPurpose: it fails on purpose"
+    });
+    eventually("both are given up", || texts(&host, "orders-poison") == ["one", "two"]);
+    let orders = queues(&host).as_array().unwrap().iter().find(|queue| queue["name"] == "orders").cloned().unwrap();
+    assert_eq!((&orders["messages"], &orders["poison"], &orders["trigger"]), (&json!(0), &json!(2), &json!("fail")));
+    let metrics = host.request("GET", "/metrics", None).unwrap().body;
+    for line in [
+        r#"dacapo_queue_poison{hub="TestHubName",queue="orders"} 2"#,
+        r#"dacapo_queue_messages{hub="TestHubName",queue="later"} 1"#,
+        r#"dacapo_queue_failed_attempts_total{hub="TestHubName",queue="orders"} 10"#,
+        r#"dacapo_queue_poisoned_total{hub="TestHubName",queue="orders"} 2"#,
+        r#"dacapo_queue_processing{hub="TestHubName",queue="orders"} 0"#,
+    ] {
+        assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+    }
+    let usage = host.request("GET", "/admin/hubs/TestHubName/usage", None).unwrap().json();
+    assert!(
+        usage["queues"].as_array().unwrap().iter().any(|queue| queue["name"] == "orders" && queue["poisoned"] == 2),
+        "{usage}"
+    );
+}
+
+#[test]
+fn a_message_is_not_delivered_in_the_year_that_never_comes() {
+    let (host, _directory) = host(&[("take", QUEUE)]);
+    for never in ["infinity", "1e300", "12026-01-01T00:00:00Z"] {
+        let refused = send(&host, "POST", &format!("/runtime/webhooks/queues/orders?deliverAt={never}"), b"7");
+        assert!(refused.status == 400 && refused.body.contains("deliver"), "{never}: {refused:?}");
+    }
+}
+
+/// Only deployments woke messages: those of a version that came back by a rollback waited for up to ten minutes.
+#[test]
+fn messages_are_woken_by_a_version_that_becomes_active_again() {
+    let (host, _directory) = host(&[("take", QUEUE)]);
+    assert_eq!(deploy(&host, "app", &[("other", r#"[{"type":"manualTrigger"}]"#)]).status, 200);
+    put(&host, &["one", "two"]);
+    eventually("both wait", || queues(&host)[0]["messages"] == 2);
+    let back = send(&host, "POST", "/admin/apps/app/rollback", b"");
+    assert_eq!(back.status, 200, "{back:?}");
+    eventually("both are processed", || echoed(&host).len() == 2);
 }
 
 /// The model test found it: messages that were cleared before they began stayed in the store until another message ended.

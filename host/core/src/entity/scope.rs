@@ -23,6 +23,8 @@ pub struct OperationScope {
     random: RandomStream,
     sent: Vec<Message>,
     sent_bytes: usize,
+    /// An operation of which none that waits for its time is to be run.
+    forgotten: Option<String>,
     logs: Logs,
     fuel: u64,
     fault: Option<Failure>,
@@ -42,6 +44,7 @@ impl OperationScope {
             guids: 0,
             sent: Vec::new(),
             sent_bytes: 0,
+            forgotten: None,
             fault: None,
         }
     }
@@ -53,6 +56,7 @@ impl OperationScope {
         self.random = RandomStream::new(self.execution, &format!("operation:{number}"));
         self.sent.clear();
         self.sent_bytes = 0;
+        self.forgotten = None;
         self.fault = None;
     }
 
@@ -131,6 +135,16 @@ impl OperationScope {
         let (operation, input) = (operation.into(), "null".into());
         let to = self.entity.clone();
         self.send_unlimited(to, Event::OperationRequested { operation, input, caller: None, deliver_at });
+    }
+
+    /// Drops the signals of this operation that wait for their time. For entities of the host: one that ends need not be woken.
+    pub fn forget_wakes(&mut self, operation: &str) {
+        self.forgotten = Some(operation.to_owned());
+    }
+
+    /// The operation whose waiting signals are to be dropped.
+    pub(super) fn take_forgotten(&mut self) -> Option<String> {
+        self.forgotten.take()
     }
 
     fn send_unlimited(&mut self, to: InstanceId, event: Event) {

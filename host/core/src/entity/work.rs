@@ -185,7 +185,10 @@ impl<'a> Work<'a> {
         };
         lock(&self.scope).begin(self.state.operations);
         let result = guest.run(&operation);
-        let sent = lock(&self.scope).finish();
+        let (sent, forgotten) = {
+            let mut scope = lock(&self.scope);
+            (scope.finish(), scope.take_forgotten())
+        };
         if self.turn.time.was_cut_off() {
             self.full = true;
             return Handling::Held;
@@ -205,6 +208,7 @@ impl<'a> Work<'a> {
                 self.bytes += result.output.len() + sent.iter().map(|message| message.event.payload_bytes()).sum::<usize>();
                 self.state.state = result.state;
                 self.sent.extend(sent);
+                forgotten.iter().for_each(|operation| self.forget(operation));
                 self.sent.extend(caller.map(|caller| {
                     caller.message(Event::EntityOperationCompleted { seq: caller.seq, result: result.output }, self.now)
                 }));
@@ -295,6 +299,21 @@ impl<'a> Work<'a> {
         let requested = |held: &mut Delivery| matches!(&held.message.event, Event::LockRequested { owner: other, .. } if other.is_same(owner));
         self.consumed.extend(self.held.extract_if(.., requested).filter_map(|request| request.stored));
         Handling::Done
+    }
+
+    /// Drops the signals of an operation that wait for their time.
+    fn forget(&mut self, operation: &str) {
+        let now = self.now;
+        let waits = |held: &mut Delivery| match &held.message.event {
+            Event::OperationRequested { operation: name, caller: None, deliver_at: Some(at), .. } => {
+                name == operation && *at > now
+            }
+            _ => false,
+        };
+        for dropped in self.held.extract_if(.., waits) {
+            self.timers_cleared.extend(deliver_at(&dropped).map(|fire_at| Timer { fire_at, seq: WAKE_UP }));
+            self.consumed.extend(dropped.stored);
+        }
     }
 
     fn is_at(&self, entities: &[InstanceId], position: u32) -> bool {

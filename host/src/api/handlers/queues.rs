@@ -12,9 +12,12 @@ use crate::api::content::json::{Moment, json, micros};
 use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::api::request::parameter::{DELIVER_AT, QUEUE_NAME, TOP, TRIGGER_NAME, TRIGGER_QUERY};
-use crate::hub::{Hub, NewMessage};
+use crate::hub::{Hub, MessageState, NewMessage};
 use crate::triggers::Source;
 use crate::triggers::queue::{self, MESSAGES_MAX, text_of};
+
+/// Bytes of JSON below which it is parsed on a thread that serves HTTP. Hubs take turns on those that parse more.
+const PARSED_HERE: usize = 1_000;
 
 /// Messages that one request shows, at most.
 const PEEK_MAX: usize = 100;
@@ -33,11 +36,18 @@ pub(in crate::api) struct CountBody {
 }
 
 #[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(rename = "Queue")]
 pub(in crate::api) struct QueueBody {
     name: String,
     /// Messages that are processed at present, or wait for that.
     messages: u64,
+    /// Those that are processed at present.
+    processing: u64,
+    /// Messages of the queue's poison queue.
+    poison: u64,
+    /// When the oldest of its messages was put; `null` if it has none.
+    oldest_time: Option<Moment>,
     /// The trigger that processes them; `null` if there is none.
     trigger: Option<String>,
 }
@@ -49,17 +59,24 @@ pub(in crate::api) struct MessageBody {
     id: String,
     text: String,
     inserted_time: Moment,
+    /// When it is delivered; `null` if it is due, or waits for a trigger.
+    next_delivery_time: Option<Moment>,
+    /// Attempts to process it in this queue that have ended.
+    attempts: u32,
+    /// Why the last attempt has failed or, in a poison queue, why the message was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
-    /// Why it could not be processed. Only in poison queues.
     reason: Option<String>,
 }
 
 /// `GET queues`
 pub(in crate::api) async fn list(call: Call) -> Result<Response, ApiError> {
-    let queues = call.hub()?.queues().await?.into_iter();
+    let queues = call.hub()?.read(|hub| hub.queues()).await?.into_iter();
     let queues = queues.map(|state| QueueBody {
         name: state.name,
         messages: state.messages,
+        processing: state.processing,
+        poison: state.poison,
+        oldest_time: state.oldest.map(micros),
         trigger: state.trigger.map(|name| name.to_string()),
     });
     Ok(json(StatusCode::OK, &queues.collect::<Vec<_>>()))
@@ -69,11 +86,13 @@ pub(in crate::api) async fn list(call: Call) -> Result<Response, ApiError> {
 pub(in crate::api) async fn peek(call: Call) -> Result<Response, ApiError> {
     let most = call.get(&TOP)?.0.min(PEEK_MAX);
     let messages = call.hub()?.peek(&call.get(&QUEUE_NAME)?.0, most).await?.into_iter();
-    let messages = messages.map(|message| MessageBody {
+    let messages = messages.map(|MessageState { message, attempts, delivered_at, reason }| MessageBody {
         id: message.id,
         text: message.text,
         inserted_time: micros(Timestamp::from_millis(message.inserted_at)),
-        reason: message.reason,
+        next_delivery_time: delivered_at.map(micros),
+        attempts,
+        reason,
     });
     Ok(json(StatusCode::OK, &messages.collect::<Vec<_>>()))
 }
@@ -81,17 +100,23 @@ pub(in crate::api) async fn peek(call: Call) -> Result<Response, ApiError> {
 /// `POST queues/{queueName}`
 pub(in crate::api) async fn enqueue(call: Call) -> Result<Response, ApiError> {
     let (hub, queue, deliver_at) = (call.hub()?, call.get(&QUEUE_NAME)?.0, call.find(&DELIVER_AT)?);
+    // Before it is parsed: a client that fills its queues must not keep others waiting.
+    hub.check_room_for_message()?;
+    let text = call.text()?.to_owned();
     let texts = match call.claims_json() {
-        Some(true) => {
-            let value: Value = serde_json::from_str(call.text()?).map_err(|why| ApiError::invalid_json(why.to_string()))?;
-            match value {
-                Value::Array(items) => items.into_iter().map(text_of).collect(),
-                _ => vec![call.text()?.to_owned()],
-            }
-        }
-        Some(false) | None => vec![call.text()?.to_owned()],
+        Some(true) if text.len() < PARSED_HERE => messages_in(text)?,
+        Some(true) => hub.read(move |_| messages_in(text)).await?,
+        Some(false) | None => vec![text],
     };
     put(&hub, &queue, texts, deliver_at).await
+}
+
+/// The messages in a body that is declared as JSON.
+fn messages_in(body: String) -> Result<Vec<String>, ApiError> {
+    match serde_json::from_str(&body).map_err(|why| ApiError::invalid_json(why.to_string()))? {
+        Value::Array(items) => Ok(items.into_iter().map(text_of).collect()),
+        _ => Ok(vec![body]),
+    }
 }
 
 async fn put(hub: &Hub, queue: &str, texts: Vec<String>, deliver_at: Option<Timestamp>) -> Result<Response, ApiError> {
@@ -152,8 +177,8 @@ pub(in crate::api) async fn events(call: Call) -> Result<Response, ApiError> {
         (None, Value::Array(events)) => events,
         (None, event) => vec![event],
     };
-    if let Some(wrong) = events.iter().find(|event| !event.is_object()) {
-        return Err(ApiError::argument(format!("an event is a JSON object, and one of these is {}", kind_of(wrong))));
+    if !events.iter().all(Value::is_object) {
+        return Err(ApiError::argument("an event is a JSON object, and one of these is none"));
     }
     if let Some(version) = events.iter().find_map(|event| event.get("specversion").filter(|version| *version != "1.0")) {
         return Err(ApiError::argument(format!("CloudEvents have the specversion 1.0 here, and one of these {version}")));
@@ -180,15 +205,6 @@ fn attributes(headers: &HeaderMap) -> Option<Map<String, Value>> {
         event.insert("datacontenttype".into(), kind.into());
     }
     Some(event)
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Array(_) => "an array",
-        Value::String(_) => "a text",
-        Value::Number(_) => "a number",
-        Value::Null | Value::Bool(_) | Value::Object(_) => "none",
-    }
 }
 
 /// `OPTIONS EventGrid`

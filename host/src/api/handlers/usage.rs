@@ -12,7 +12,7 @@ use crate::api::content::json::{Moment, json, micros};
 use crate::api::error::ApiError;
 use crate::api::request::Call;
 use crate::hubs::HubReport;
-use crate::meters::FunctionUsage;
+use crate::meters::{FunctionUsage, QueueUsage};
 use crate::metrics;
 
 /// What a task hub has used since it was created.
@@ -39,6 +39,8 @@ pub(crate) struct Bill {
     pub outbound_bytes_out: u64,
     /// By name.
     pub functions: Vec<FunctionUsage>,
+    /// What became of the messages of its queues, by name.
+    pub queues: Vec<QueueUsage>,
 }
 
 /// What an instance has cost so far.
@@ -91,7 +93,7 @@ pub(in crate::api) async fn of_instance(call: Call) -> Result<Response, ApiError
 
 impl From<HubReport> for Bill {
     fn from(report: HubReport) -> Self {
-        let HubReport { name, created_at, usage, open, storage_bytes, memory_bytes: _, instances } = report;
+        let HubReport { name, created_at, usage, open, storage_bytes, memory_bytes: _, instances, queues: _ } = report;
         Self {
             hub: name,
             since: micros(Timestamp(created_at)),
@@ -103,6 +105,7 @@ impl From<HubReport> for Bill {
             outbound_bytes_in: usage.outbound_bytes_in,
             outbound_bytes_out: usage.outbound_bytes_out,
             functions: usage.functions.iter().cloned().collect(),
+            queues: usage.queues.iter().cloned().collect(),
         }
     }
 }

@@ -35,7 +35,7 @@ pub(super) static QUEUES: Group = Group {
             parameters: &[&TOP.about],
             needs: Needs::Hub(Role::Read),
             takes: BodyKind::Nothing,
-            answers: &[answer(200, Json("MessageList"), "The messages, by id.")],
+            answers: &[answer(200, Json("MessageList"), "The messages, the oldest first.")],
             handler: |call| Box::pin(queues::peek(call)),
         },
         Route {
@@ -65,7 +65,7 @@ pub(super) static QUEUES: Group = Group {
             method: Method::POST,
             pattern: "queues/{queueName}/redrive",
             operation: "redriveQueue",
-            summary: "Moves the messages of the queue's poison queue back to it.",
+            summary: "Moves the messages of the queue's poison queue back to it. Either name will do.",
             parameters: &[],
             needs: Needs::Hub(Role::Operate),
             takes: BodyKind::Nothing,

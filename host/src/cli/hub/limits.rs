@@ -15,7 +15,7 @@ pub(in crate::cli) struct Limits {
     connection: Connection,
 }
 
-/// Change a limit of a task hub. It takes effect at once.
+/// Change a limit of a task hub. It takes effect at once; calls that are running keep those that they began with.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -162,7 +162,7 @@ impl HubCore {
         };
         let (run, activity, memory) = {
             let memory = self.memory_of_next(&mut state)?;
-            let running = state.running.len();
+            let running = state.running();
             if running >= state.limit || !self.engine.capacity().admit_activity(running) {
                 state.memory = Some(memory);
                 self.wait_for_capacity(&mut state);
@@ -174,7 +174,7 @@ impl HubCore {
             let run = state.runs;
             let (row, execution, seq) = (activity.row, activity.execution, activity.seq);
             let queue = queue_of(&activity).map(str::to_owned);
-            state.running.insert(run, Running { row, execution, seq, queue, task: None });
+            state.begin(run, Running { row, execution, seq, queue, task: None });
             drop(state);
             (run, activity, RunMemory::new(memory, self.engine.runtime().clone()))
         };
@@ -185,17 +185,26 @@ impl HubCore {
             ActivityPermit { hub: self.clone(), run, name, bytes_in, began: Instant::now(), ended: None, put_back: false };
         let perform = move |_: &()| perform(place, activity, memory);
         let (runnable, task) = async_task::Builder::new().propagate_panic(true).spawn(perform, schedule);
-        if let Some(running) = self.activities.lock().running.get_mut(&run) {
-            running.task = Some(task);
-        }
+        self.activities.lock().task_of(run, task);
         Some(runnable)
     }
 
-    /// Sets the next activity aside if it processes a message of a queue of which as many are processed as its app wants. Returns
-    /// whether it has.
+    /// Sets the next activity aside if it processes a message of a queue, and as many are processed as may be at once. Returns whether
+    /// it has.
     fn set_next_aside(&self, state: &mut State) -> bool {
         let Some(queue) = state.next_message_of().map(str::to_owned) else { return false };
-        self.messages_at_once(&queue).is_some_and(|most| state.set_aside(&queue, most))
+        state.set_aside(&queue, self.messages_at_once(&queue))
+    }
+
+    /// Puts back the messages that may be processed since the limits have changed.
+    pub(in crate::hub) fn take_messages_back(&self) {
+        let mut state = self.activities.lock();
+        // What is put back is not processed yet, so this ends after as many as may be.
+        for _ in 0..state.messages_limit {
+            if !state.take_back(None, |queue| self.messages_at_once(queue)) {
+                return;
+            }
+        }
     }
 
     /// How many messages of a queue its app wants to be processed at once.
@@ -241,13 +250,13 @@ impl HubCore {
 
     fn release_permit(self: &Arc<Self>, run: u64) {
         let mut state = self.activities.lock();
-        let left = state.running.remove(&run);
+        let left = state.end(run);
         if let Some(queue) = left.as_ref().and_then(|left| left.queue.as_deref())
-            && state.take_back(queue, self.messages_at_once(queue))
+            && state.take_back(Some(queue), |queue| self.messages_at_once(queue))
         {
             self.wait_for_capacity(&mut state);
         }
-        if state.running.is_empty() && state.queue.is_empty() {
+        if state.running() == 0 && state.queue.is_empty() {
             self.activities.idle.notify_waiters();
         }
         drop(state);

@@ -1,6 +1,7 @@
 //! The state of a hub's activities, queued and running. Which one begins next, and when, is decided in `super`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ use crate::engine::memory::{Account, Reservation};
 use crate::hub::activity::memory::Expected;
 use crate::hub::builtin::{message, trigger};
 
+/// Queues that are asked for a message which may be processed, when another one was.
+const QUEUES_ASKED: usize = 16;
+
 /// Bytes of inputs of queued activities that a hub keeps in memory; the others stay in the store.
 const INPUTS_BYTES_MAX: usize = 16 << 20;
 
@@ -22,11 +26,18 @@ pub(in crate::hub) struct Activities {
 
 pub(super) struct State {
     pub queue: VecDeque<Queued>,
-    /// Messages of queues of which as many are processed as may be at once, by queue.
-    aside: HashMap<String, VecDeque<Queued>>,
+    /// Messages of queues that wait because as many are processed as may be at once, by queue.
+    aside: BTreeMap<String, VecDeque<Queued>>,
+    /// The queue of which a message was taken back last.
+    taken_back: String,
+    /// How many messages are processed, by queue and in all.
+    processing: BTreeMap<String, usize>,
+    processing_all: usize,
+    /// How many messages may be processed at once.
+    pub messages_limit: usize,
     /// The reservation of the inputs of queued activities.
     pub inputs: Reservation,
-    pub running: HashMap<u64, Running>,
+    running: HashMap<u64, Running>,
     pub limit: usize,
     /// The number of the last run.
     pub runs: u64,
@@ -102,10 +113,10 @@ impl State {
         }
     }
 
-    /// Sets the next activity aside if it processes a message of this queue, of which `most` may be processed at once, and that many
-    /// are.
-    pub fn set_aside(&mut self, queue: &str, most: usize) -> bool {
-        if self.processing(queue) < most || self.next_message_of() != Some(queue) {
+    /// Sets the next activity aside if it processes a message of this queue and as many are processed as may be: `most` of the
+    /// queue (none for any number), or those of the hub.
+    pub fn set_aside(&mut self, queue: &str, most: Option<usize>) -> bool {
+        if self.has_room(queue, most) || self.next_message_of() != Some(queue) {
             return false;
         }
         let Some(queued) = self.queue.pop_front() else { return false };
@@ -121,25 +132,57 @@ impl State {
         true
     }
 
-    /// Puts back as many of a queue's messages as may be processed now. `most`: at once; none for any number. Returns whether there
-    /// was one.
-    pub fn take_back(&mut self, queue: &str, most: Option<usize>) -> bool {
-        let room = most.map_or(usize::MAX, |most| most.saturating_sub(self.processing(queue)));
-        let Some(aside) = self.aside.get_mut(queue) else { return false };
-        let back = aside.drain(..room.min(aside.len())).rev();
-        let mut any = false;
-        for queued in back {
-            self.queue.push_front(queued);
-            any = true;
-        }
+    /// Puts back a message that may be processed now: of the next queues in turn, or else of `ended`, of which one was processed.
+    /// `most`: how many of a queue may be at once. Returns whether there was one.
+    pub fn take_back(&mut self, ended: Option<&str>, most: impl Fn(&str) -> Option<usize>) -> bool {
+        let later = (Bound::Excluded(self.taken_back.as_str()), Bound::Unbounded);
+        let in_turn = self.aside.range::<str, _>(later).chain(&self.aside).map(|(queue, _)| queue.as_str()).take(QUEUES_ASKED);
+        let may = |queue: &&str| self.aside.contains_key(*queue) && self.has_room(queue, most(queue));
+        let Some(queue) = in_turn.chain(ended).find(may).map(str::to_owned) else { return false };
+        let Some(aside) = self.aside.get_mut(&queue) else { return false };
+        let back = aside.pop_front();
         if aside.is_empty() {
-            self.aside.remove(queue);
+            self.aside.remove(&queue);
         }
-        any
+        self.taken_back = queue;
+        back.map(|queued| self.queue.push_front(queued)).is_some()
     }
 
-    fn processing(&self, queue: &str) -> usize {
-        self.running.values().filter(|run| run.queue.as_deref() == Some(queue)).count()
+    fn has_room(&self, queue: &str, most: Option<usize>) -> bool {
+        let processing = self.processing.get(queue).copied().unwrap_or(0);
+        self.processing_all < self.messages_limit && most.is_none_or(|most| processing < most)
+    }
+
+    /// Notes that an activity runs.
+    pub fn begin(&mut self, run: u64, running: Running) {
+        if let Some(queue) = &running.queue {
+            *self.processing.entry(queue.clone()).or_default() += 1;
+            self.processing_all += 1;
+        }
+        self.running.insert(run, running);
+    }
+
+    /// Notes that one has ended.
+    pub fn end(&mut self, run: u64) -> Option<Running> {
+        let ended = self.running.remove(&run)?;
+        if let Some(queue) = &ended.queue {
+            self.processing_all -= 1;
+            match self.processing.get_mut(queue) {
+                Some(count) if *count > 1 => *count -= 1,
+                _ => drop(self.processing.remove(queue)),
+            }
+        }
+        Some(ended)
+    }
+
+    pub fn running(&self) -> usize {
+        self.running.len()
+    }
+
+    pub fn task_of(&mut self, run: u64, task: Task<()>) {
+        if let Some(running) = self.running.get_mut(&run) {
+            running.task = Some(task);
+        }
     }
 
     /// Releases the memory of the input of an activity that leaves the queue.
@@ -181,10 +224,14 @@ pub(super) struct Running {
 }
 
 impl Activities {
-    pub fn new(limit: usize, memory: &Account) -> Self {
+    pub fn new(limit: usize, messages_limit: usize, memory: &Account) -> Self {
         let state = State {
             queue: VecDeque::new(),
-            aside: HashMap::new(),
+            aside: BTreeMap::new(),
+            taken_back: String::new(),
+            processing: BTreeMap::new(),
+            processing_all: 0,
+            messages_limit,
             inputs: memory.empty(),
             running: HashMap::new(),
             limit,
@@ -203,8 +250,14 @@ impl Activities {
         self.state.lock().expect("no holder of this lock panics")
     }
 
-    pub fn set_limit(&self, limit: usize) {
-        self.lock().limit = limit;
+    pub fn set_limits(&self, limit: usize, messages_limit: usize) {
+        let mut state = self.lock();
+        (state.limit, state.messages_limit) = (limit, messages_limit);
+    }
+
+    /// How many messages of each queue are processed.
+    pub fn processing(&self) -> Vec<(String, u64)> {
+        self.lock().processing.iter().map(|(queue, count)| (queue.clone(), *count as u64)).collect()
     }
 
     /// How many bytes a run of a function is expected to take.
@@ -297,7 +350,7 @@ mod tests {
     use crate::engine::memory::MemoryBudget;
 
     fn activities() -> Activities {
-        Activities::new(100, &MemoryBudget::new(1 << 30, 10).account("hub"))
+        Activities::new(100, 100, &MemoryBudget::new(1 << 30, 10).account("hub"))
     }
 
     fn message(queue: &str, number: u64) -> PendingActivity {
@@ -314,14 +367,14 @@ mod tests {
     }
 
     /// Begins activities as long as one may. Returns the rows of those that run.
-    fn begin(state: &mut State, most: usize) -> Vec<u64> {
+    fn begin(state: &mut State, most: Option<usize>) -> Vec<u64> {
         while let Some(queue) = state.next_message_of().map(str::to_owned) {
             if state.set_aside(&queue, most) {
                 continue;
             }
             let Some(Queued::Here { activity, .. }) = state.queue.pop_front() else { panic!("it is here") };
             let (row, execution, seq) = (activity.row, activity.execution, activity.seq);
-            state.running.insert(row.0, Running { row, execution, seq, queue: Some(queue), task: None });
+            state.begin(row.0, Running { row, execution, seq, queue: Some(queue), task: None });
         }
         let mut rows: Vec<u64> = state.running.keys().copied().collect();
         rows.sort_unstable();
@@ -334,18 +387,49 @@ mod tests {
         let mut state = activities.lock();
         (1..=5).for_each(|number| state.push(message("a", number), 0));
         state.push(message("b", 6), 0);
-        assert_eq!(begin(&mut state, 2), [1, 2, 6], "those of another queue are not held up");
-        state.running.remove(&1);
-        assert!(state.take_back("a", Some(2)));
-        assert_eq!(begin(&mut state, 2), [2, 3, 6], "in their order");
-        state.running.remove(&6);
-        assert!(!state.take_back("b", Some(2)));
+        assert_eq!(begin(&mut state, Some(2)), [1, 2, 6], "those of another queue are not held up");
+        state.end(1);
+        assert!(state.take_back(Some("a"), |_| Some(2)) && !state.take_back(Some("a"), |_| Some(0)));
+        assert_eq!(begin(&mut state, Some(2)), [2, 3, 6], "in their order");
+        state.end(6);
+        assert!(!state.take_back(Some("b"), |_| Some(2)));
         state.retain(|queued| !queued.is(Row(4), Seq(0)));
         // The app has changed its mind.
-        state.running.remove(&2);
-        assert!(state.take_back("a", None));
-        assert_eq!(begin(&mut state, usize::MAX), [3, 5]);
-        assert!(state.aside.is_empty() && !state.take_back("a", None));
+        state.end(2);
+        assert!(state.take_back(Some("a"), |_| None));
+        assert_eq!(begin(&mut state, None), [3, 5]);
+        assert!(state.aside.is_empty() && !state.take_back(Some("a"), |_| None));
+        state.end(3);
+        state.end(5);
+        assert!(state.processing.is_empty() && state.processing_all == 0);
+    }
+
+    /// A queue with many messages took all places for activities, and those of orchestrations waited behind its messages.
+    #[test]
+    fn the_messages_of_a_hub_are_limited_and_its_queues_take_turns() {
+        let activities = Activities::new(100, 2, &MemoryBudget::new(1 << 30, 10).account("hub"));
+        let mut state = activities.lock();
+        (1..=4).for_each(|number| state.push(message("a", number), 0));
+        (5..=6).for_each(|number| state.push(message("b", number), 0));
+        let other = PendingActivity { name: FunctionName::new("pay").unwrap(), ..message("a", 7) };
+        state.push(other, 0);
+        assert_eq!(begin(&mut state, None), [1, 2]);
+        let first = state.queue.front();
+        assert!(
+            matches!(first, Some(Queued::Here { activity, .. }) if activity.row == Row(7)),
+            "activities do not wait behind them"
+        );
+        state.queue.clear();
+        let mut next = |ended| {
+            state.end(ended);
+            assert!(state.take_back(Some("a"), |_| None));
+            begin(&mut state, None)
+        };
+        assert_eq!([next(1), next(2), next(3)], [[2, 3], [3, 5], [4, 5]], "queues take turns");
+        assert_eq!(state.aside.keys().collect::<Vec<_>>(), ["b"]);
+        state.messages_limit = 3;
+        assert!(state.take_back(None, |_| None));
+        assert_eq!(begin(&mut state, None), [4, 5, 6]);
     }
 
     #[test]
@@ -354,7 +438,7 @@ mod tests {
         let mut state = activities.lock();
         let large = "x".repeat(INPUTS_BYTES_MAX / 4);
         (1..=4).for_each(|number| state.push(PendingActivity { input: large.as_str().into(), ..message("a", number) }, 0));
-        begin(&mut state, 0);
+        begin(&mut state, Some(0));
         assert!(state.inputs.bytes() <= INPUTS_BYTES_MAX / 2);
         assert_eq!(state.waiting().count(), 4);
         assert!(state.aside["a"].iter().any(|queued| queued.is(Row(1), Seq(0)) && matches!(queued, Queued::Stored { .. })));

@@ -120,7 +120,10 @@ pub fn run(hub: &Weak<HubCore>, operation: &Operation, scope: &SharedOperation) 
             let added = state.backfill(Timestamp(from), Timestamp(to), overlap, now);
             added.map_err(|why| Failure::permanent(Failure::INVALID_ARGUMENT, why.to_string()))?;
         }
-        (DELETE, _) => state = None,
+        (DELETE, _) => {
+            state = None;
+            scope.forget_wakes(WAKE);
+        }
         (_, None) => {}
         (other, Some(_)) => {
             let why = format!("a schedule has no operation '{other:.40}'");

@@ -15,8 +15,9 @@ use super::message::Message;
 use crate::hub::activity::memory::RunMemory;
 use crate::hub::client::{Caller, RepeatableCall};
 use crate::hub::hub_core::HubCore;
+use crate::hub::operations::messages::Waits;
 use crate::hub::operations::queues::Outputs;
-use crate::meters::Attempt;
+use crate::meters::{Attempt, MessageAttempt};
 use crate::triggers::bindings::Cardinality;
 use crate::triggers::queue::{self, QueueRules};
 use crate::triggers::{Source, http};
@@ -67,6 +68,8 @@ struct Call {
     input: String,
     /// What it is for, for the log.
     of: String,
+    /// The queue whose messages it processes, and how many.
+    queue: Option<(String, u64)>,
     invocation: Uuid,
     attempt: u32,
 }
@@ -85,7 +88,7 @@ impl HubCore {
         let invocation = execution.invocation();
         let call = match input {
             Input::Message { message, attempt } => {
-                let Some((target, source)) = self.catalog.trigger_of_queue(&message.queue) else {
+                let Some((target, source)) = self.trigger_of_message(&message.queue, repeatable) else {
                     return answer(&Answer::NoTrigger);
                 };
                 if let Source::EventHub { cardinality: Cardinality::Many, .. } = source {
@@ -97,12 +100,12 @@ impl HubCore {
                     source => queue::input_of(&source, &message, attempt),
                 };
                 let of = format!("message {} of the queue '{}'", message.id, message.queue);
-                Call { target, input, of, invocation, attempt }
+                Call { target, input, of, queue: Some((message.queue, 1)), invocation, attempt }
             }
             Input::Named { function, input, attempt } => {
                 let target = FunctionName::new(&function).ok().and_then(|function| self.catalog.trigger(&function));
                 let Some(target) = target else { return answer(&Answer::NoTrigger) };
-                Call { target, input, of: "a call by its name".to_owned(), invocation, attempt }
+                Call { target, input, of: "a call by its name".to_owned(), queue: None, invocation, attempt }
             }
         };
         answer(&self.call_trigger(call, repeatable, memory).await)
@@ -110,7 +113,8 @@ impl HubCore {
 
     /// Runs an event-hub trigger for this message and others that arrive with it: once, by the member that has opened the batch.
     async fn run_in_batch(self: &Arc<Self>, target: Target, member: Member, attempt: u32, memory: RunMemory) -> TaskOutcome {
-        let key = BatchKey { queue: member.message.queue.clone(), version: target.version, attempt };
+        let queue = member.message.queue.clone();
+        let key = BatchKey { queue: queue.clone(), version: target.version, attempt };
         let most = self.queue_rules(target.version).events_max;
         let members = match self.batches.join(key, member, most) {
             Joined::Opened(batch) => batch.members().await,
@@ -125,7 +129,8 @@ impl HubCore {
         let first = members.iter().map(|(member, _)| member).min_by_key(|member| member.repeatable.caller);
         let repeatable = first.expect("it has the member that has opened it").repeatable;
         let invocation = invocation_of(members.iter().map(|(member, _)| member.execution));
-        let answered = self.call_trigger(Call { target, input, of, invocation, attempt }, repeatable, memory.clone()).await;
+        let call = Call { target, input, of, queue: Some((queue, messages.len() as u64)), invocation, attempt };
+        let answered = self.call_trigger(call, repeatable, memory.clone()).await;
         if memory.was_short().is_none() {
             for (_, waiting) in members {
                 // A member that was cancelled needs no answer.
@@ -136,7 +141,7 @@ impl HubCore {
     }
 
     async fn call_trigger(self: &Arc<Self>, call: Call, repeatable: RepeatableCall, memory: RunMemory) -> Answer {
-        let Call { target, input, of, invocation, attempt } = call;
+        let Call { target, input, of, queue, invocation, attempt } = call;
         let caller = Caller::new(self.clone(), ExecutionId(invocation), Seq(0), memory.clone()).of(repeatable);
         let caller: SharedClient = Arc::new(caller);
         let call = TriggerCall { name: target.function.clone(), input, invocation, attempt };
@@ -159,12 +164,38 @@ impl HubCore {
             },
             Err(failure) => Err(failure),
         };
-        let Err(failure) = outcome else { return Answer::Done };
-        let (hub, function, error) = (&self.name, &target.function, &failure.error_type);
-        tracing::warn!(hub, %function, %invocation, attempt, error, "a trigger failed for {of}: {}", failure.message);
-        let retry_after = self.queue_rules(target.version).retry_after(attempt);
-        let retry_after_ms = retry_after.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
-        Answer::Failed { reason: format!("{error}: {}", failure.message), retry_after_ms }
+        let answer = match outcome {
+            Ok(()) => Answer::Done,
+            Err(failure) => {
+                let (hub, function, error) = (&self.name, &target.function, &failure.error_type);
+                tracing::warn!(hub, %function, %invocation, attempt, error, "a trigger failed for {of}: {:.2000}", failure.message);
+                let retry_after = self.queue_rules(target.version).retry_after(attempt);
+                let retry_after_ms = retry_after.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                Answer::Failed { reason: format!("{error}: {}", failure.message), retry_after_ms }
+            }
+        };
+        if let Some((queue, messages)) = queue.filter(|_| memory.was_short().is_none()) {
+            let attempt = match answer {
+                Answer::Done => MessageAttempt::Processed,
+                Answer::Failed { retry_after_ms: Some(_), .. } => MessageAttempt::Failed,
+                Answer::Failed { retry_after_ms: None, .. } | Answer::NoTrigger => MessageAttempt::GivenUp,
+            };
+            self.meters.messages(&queue, messages, attempt);
+        }
+        answer
+    }
+
+    /// The trigger for a message. None: it waits for one, and is woken when one is deployed.
+    fn trigger_of_message(&self, queue: &str, call: RepeatableCall) -> Option<(Target, Source)> {
+        if let Some(found) = self.catalog.trigger_of_queue(queue) {
+            self.messages.waits_no_more(queue, call.caller);
+            return Some(found);
+        }
+        self.messages.waits(queue, call.caller, Waits::Surely);
+        // Or it is deployed right now, and did not see that this message waits.
+        let found = self.catalog.trigger_of_queue(queue)?;
+        self.messages.waits_no_more(queue, call.caller);
+        Some(found)
     }
 
     /// How a version has its messages processed.

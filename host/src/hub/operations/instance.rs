@@ -93,24 +93,37 @@ impl Hub {
 
     /// Starts an orchestration anew with its recorded input. `NotFound`; `AlreadyExists` if the id is in use.
     pub async fn restart(&self, request: RestartRequest) -> Result<InstanceId, HubError> {
+        self.restart_once(ExecutionId(Uuid::new_v4()), request).await
+    }
+
+    /// The same as this execution. If it has been started before, nothing happens.
+    pub(in crate::hub) async fn restart_once(
+        &self,
+        execution: ExecutionId,
+        request: RestartRequest,
+    ) -> Result<InstanceId, HubError> {
         let RestartRequest { id, new_id, version } = request;
         refuse_entity(&id, "only orchestrations can be restarted")?;
-        let of = id.clone();
-        let (record, input) = self
+        let to = match new_id {
+            NewId::Same => id.clone(),
+            NewId::Generated => InstanceId::from_uuid(execution.0),
+            NewId::Chosen(id) => id,
+        };
+        let begun = to.clone();
+        let original = self
             .read(move |hub| -> Result<_, HubError> {
-                let record = hub.instance(&of)?.ok_or(HubError::NotFound(of))?;
+                if hub.0.has_begun(&begun, execution)? {
+                    return Ok(None);
+                }
+                let record = hub.instance(&id)?.ok_or(HubError::NotFound(id))?;
                 let input = hub.input_of(&record)?;
-                Ok((record, input))
+                Ok(Some((record, input)))
             })
             .await?;
-        let new_id = match new_id {
-            NewId::Same => Some(id),
-            NewId::Generated => None,
-            NewId::Chosen(id) => Some(id),
-        };
+        let Some((record, input)) = original else { return Ok(to) };
         let input = input.unwrap_or_else(|| "null".into());
         let version = version.unwrap_or(record.version_label);
-        self.start_new(StartRequest { name: record.name, id: new_id, input, version, start_at: None }).await
+        self.0.start(execution, StartRequest { name: record.name, id: Some(to), input, version, start_at: None }).await
     }
 
     /// Raises an external event; returns once it is durable.

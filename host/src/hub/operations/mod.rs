@@ -3,6 +3,7 @@
 pub(super) mod bulk;
 pub(super) mod changes;
 pub(super) mod instance;
+pub(super) mod messages;
 pub(super) mod purge;
 pub(super) mod query;
 pub(super) mod queues;

@@ -86,6 +86,27 @@ pub struct Backfill {
     pub overlap: Overlap,
 }
 
+/// The versions whose timer triggers with `runOnStartup` are run now.
+#[derive(Debug, Clone, Default)]
+pub(in crate::hub) enum Startup {
+    #[default]
+    Nobody,
+    /// It has just become the active one.
+    Version(VersionId),
+    /// The host has started: those that were active then.
+    Host(Vec<VersionId>),
+}
+
+impl Startup {
+    fn is_of(&self, version: VersionId) -> bool {
+        match self {
+            Startup::Nobody => false,
+            Startup::Version(started) => *started == version,
+            Startup::Host(started) => started.contains(&version),
+        }
+    }
+}
+
 /// A schedule that an app has.
 struct Wanted {
     app: String,
@@ -405,9 +426,8 @@ impl HubCore {
         self.wanted(&version.app, &self.catalog.triggers_of(version), manifest.as_ref().as_ref())
     }
 
-    /// Makes, changes and removes schedules so that they are those of the active versions of the apps. `started`: a version that has
-    /// just become the active one.
-    pub(in crate::hub) async fn make_schedules_of_apps(self: &Arc<Self>, started: Option<VersionId>) -> Result<(), HubError> {
+    /// Makes, changes and removes schedules so that they are those of the active versions of the apps.
+    pub(in crate::hub) async fn make_schedules_of_apps(self: &Arc<Self>, startup: Startup) -> Result<(), HubError> {
         let _alone = self.schedules.of_apps.lock().await;
         let active = self.catalog.active_versions();
         let reading = self.clone();
@@ -456,7 +476,7 @@ impl HubCore {
                 let create = Create { specification, target, app: Some(app), made_by, replace: true, paused, note };
                 self.make_schedule(&name, create, is_new).await?;
             }
-            if run_on_startup && started == Some(version) {
+            if run_on_startup && startup.is_of(version) {
                 let at = by_hand(now());
                 self.operate_schedule(&name, schedule::TRIGGER, &TriggerNow { at: at.0, overlap: None }).await?;
             }
@@ -465,10 +485,10 @@ impl HubCore {
     }
 
     /// Does so in the background: a change may have been cut short by a crash.
-    pub(in crate::hub) fn spawn_schedules_of_apps(self: &Arc<Self>) {
+    pub(in crate::hub) fn spawn_schedules_of_apps(self: &Arc<Self>, startup: Startup) {
         let hub = self.clone();
         self.tokio.spawn(async move {
-            match hub.make_schedules_of_apps(None).await {
+            match hub.make_schedules_of_apps(startup).await {
                 Ok(()) | Err(HubError::ShuttingDown) => {}
                 Err(error) => tracing::error!(hub = hub.name, %error, "the schedules of the apps could not be made"),
             }
@@ -478,7 +498,7 @@ impl HubCore {
     /// Does so after a change of the versions that serve, on a thread that may block. `started`: the version that the change has made
     /// the active one. The change itself is done: an error is logged, and what is missing is made when the hub is opened again.
     pub(in crate::hub) fn schedules_follow(self: &Arc<Self>, started: Option<VersionId>) {
-        if let Err(error) = self.tokio.block_on(self.make_schedules_of_apps(started)) {
+        if let Err(error) = self.tokio.block_on(self.make_schedules_of_apps(started.map_or(Startup::Nobody, Startup::Version))) {
             tracing::error!(hub = self.name, %error, "the schedules of the apps could not be made; they are when the hub is opened again");
         }
     }

@@ -14,6 +14,7 @@ use crate::export::{Brought, Item, Line, Reader};
 use crate::hub::error::{HubError, join_result};
 use crate::hub::hub_core::{Hub, HubCore, now};
 use crate::hub::mailbox::Envelope;
+use crate::hub::operations::schedules::Startup;
 use crate::hub::versions::app::Versions;
 use crate::hub::versions::deploy::PreparedFile;
 
@@ -122,7 +123,7 @@ impl Hub {
                     imported.waiting.push(Waiting { instance, on });
                 }
             }
-            hub.0.spawn_schedules_of_apps();
+            hub.0.spawn_schedules_of_apps(Startup::Nobody);
             Ok(imported)
         });
         join_result(task.await)?
@@ -347,6 +348,10 @@ impl HubCore {
             StoreError::Stale { .. } => HubError::AlreadyExists { id: id.clone(), status: RuntimeStatus::Running },
             error => error.into(),
         })?;
+        if let Some(replaced) = &replaced {
+            self.message_left(&replaced.record);
+        }
+        self.note_message(&snapshot.record);
         if let Some(replaced) = replaced {
             let seqs: Vec<Seq> = replaced.activities.iter().map(|(seq, _)| *seq).collect();
             self.activities.cancel(replaced.record.row, &seqs);

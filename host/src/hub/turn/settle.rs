@@ -40,6 +40,7 @@ impl HubCore {
         };
         // Before the turn is reported to anyone.
         watched("counting the turn", || self.meters.turn(before, &record));
+        self.note_message(&record);
         watched("logging", || logs.iter().for_each(|line| write_log(&self.name, &record, line)));
         if let Some(reason) = &record.halted {
             tracing::error!(instance = %record.id, reason, "the instance is halted; deploy corrected code and resume it");

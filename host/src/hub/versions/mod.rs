@@ -117,6 +117,7 @@ impl Hub {
     pub fn activate(&self, app: &str, version: &str) -> Result<DeployedApp, HubError> {
         let activated = self.0.catalog.activate(self.0.store.as_ref(), app, version, now())?;
         self.0.schedules_follow(activated.changed.then_some(activated.version));
+        self.0.wake_messages(self.0.catalog.queues_of(activated.version));
         Ok(activated)
     }
 
@@ -124,6 +125,7 @@ impl Hub {
     pub fn roll_back(&self, app: &str) -> Result<RolledBack, HubError> {
         let rolled_back = self.0.catalog.roll_back(self.0.store.as_ref(), app, now())?;
         self.0.schedules_follow(Some(rolled_back.active.version));
+        self.0.wake_messages(self.0.catalog.queues_of(rolled_back.active.version));
         Ok(rolled_back)
     }
 
