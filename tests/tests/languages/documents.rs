@@ -121,6 +121,10 @@ fn human_interaction(app: &App) {
         }
         app.completes(&id, json!(authorized));
     }
+    // As in the sample, the message goes to an output that has no counterpart: its activity was left out.
+    let log = app.host.log();
+    let says_so = |line: &str| line.contains("WARN") && line.contains("`message`") | line.contains("'message'");
+    assert!(log.lines().any(|line| says_so(line) && line.contains("twilioSms")), "{log}");
 }
 
 fn aggregator(app: &App) {
