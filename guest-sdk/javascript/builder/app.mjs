@@ -94,7 +94,12 @@ function functionOf(name, path, { bindings, scriptFile, entryPoint, disabled, ex
   }
   // The files of what cannot run are not read, so they may need what is not there.
   const leftOut = disabled === true || excluded === true ? "its function.json disables it" : readBindings(bindings).leftOut;
-  return { name, path, bindings, scriptFile, entryPoint, leftOut };
+  return { name, path, bindings: withDisabled(bindings, disabled), scriptFile, entryPoint, leftOut };
+}
+
+/** A `disabled` that names a setting becomes a part of the trigger, for the host, which knows the settings. */
+function withDisabled(bindings, disabled) {
+  return typeof disabled === "string" ? bindings.map((binding) => (/trigger$/i.test(binding?.type) ? { ...binding, disabled } : binding)) : bindings;
 }
 
 /** An app has one model: otherwise the Functions host would run only a part of it. */

@@ -88,9 +88,9 @@ test("functions that cannot run are left out, and their files are not needed", a
       "Copy/function.json": { bindings: [{ type: "activityTrigger", name: "a", direction: "in" }, { type: "blob", name: "b", direction: "out" }] },
       "Copy/index.js": "",
     },
-    ({ functions, leftOut }) => [functions.map(({ name }) => name), leftOut],
+    ({ functions, leftOut }) => [functions.map(({ name, bindings }) => (bindings[0].disabled ? `${name} if not ${bindings[0].disabled}` : name)), leftOut],
   );
-  assert.deepEqual(left[0], ["A", "Copy", "Setting"]);
+  assert.deepEqual(left[0], ["A", "Copy", "Setting if not IS_OFF"]);
   const why = Object.fromEntries(left[1].map(({ name, why }) => [name, why]));
   assert.deepEqual(Object.keys(why), ["Blob", "Off"]);
   assert.match(why.Off, /its function\.json disables it/);

@@ -107,12 +107,16 @@ def _decorated() -> list[Declaration]:
 
 def _classic(folder: Path) -> Declaration:
     declared = _function_json(folder / "function.json")
+    bindings_, disabled = declared["bindings"], declared.get("disabled")
+    if isinstance(disabled, str):
+        # The name of a setting, which the host knows.
+        bindings_ = [{**one, "disabled": disabled} if bindings.is_trigger(one) else one for one in bindings_]
     return Declaration(
         folder.name,
-        declared["bindings"],
+        bindings_,
         lambda: _entry_point(folder, declared),
         has_retry="retry" in declared,
-        is_disabled=declared.get("disabled") is True,
+        is_disabled=disabled is True,
     )
 
 

@@ -387,7 +387,7 @@ def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
                     trigger("eventHubTrigger", "events", eventHubName="h", cardinality="many"),
                 ),
                 **folder("Grid", "def main(event): ...", trigger("eventGridTrigger", "event"), retry={"strategy": "x"}),
-                **folder("Bare", "def main(req): return 'bare'", trigger("httpTrigger", "req")),
+                **folder("Bare", "def main(req): return 'bare'", trigger("httpTrigger", "req"), disabled="IS_OFF"),
                 **folder("Blob", "import no_such_module", trigger("blobTrigger", "blob")),
                 **folder(
                     "Copy",
@@ -409,6 +409,7 @@ def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
         self.assertEqual(len(app.warnings), 3)
         for warning, words in zip(app.warnings, expected):
             self.assertRegex(warning, words)
+        self.assertEqual(json.loads(functions["Bare"].described())[0]["disabled"], "IS_OFF")
         route, response, client = json.loads(functions["Start"].described())
         self.assertEqual((route["route"], route["authLevel"], route["methods"]), ("start", "anonymous", ["post"]))
         self.assertEqual((response["name"], client["type"]), ("$return", "durableClient"))

@@ -136,8 +136,9 @@ impl Hub {
         self.0.run_queue.set_limits(rules.run_queue());
         self.0.activities.set_limit(size(rules.limits.concurrent_activities));
         self.0.triggers.set_limit(size(rules.limits.concurrent_triggers));
-        // They may name settings of the environment.
+        // They may name settings of the environment, and these may enable triggers.
         self.0.spawn_schedules_of_apps();
+        self.0.wake_messages(self.0.catalog.queues().into_iter().map(|(queue, _)| queue).collect());
         while self.0.begin_waiting_activity() {}
     }
 

@@ -85,7 +85,8 @@ impl HubCore {
         let invocation = execution.invocation();
         let call = match input {
             Input::Message { message, attempt } => {
-                let Some((target, source)) = self.catalog.trigger_of_queue(&message.queue) else {
+                let found = self.catalog.trigger_of_queue(&message.queue);
+                let Some((target, source)) = found.filter(|(target, _)| !self.is_disabled(&target.function)) else {
                     return answer(&Answer::NoTrigger);
                 };
                 if let Source::EventHub { cardinality: Cardinality::Many, .. } = source {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dacapo_core::event::Outcome;
 use dacapo_core::execution::Conditions;
+use dacapo_core::versioning::AppVersioning;
 use dacapo_core::{
     Announcement, EntityState, Event, EventDelivery, Failure, FunctionKind, FunctionName, HistoryEvent, InstanceRecord, Message,
     Parent, Row, RuntimeStatus, Seq, Timestamp, Usage, VersionId,
@@ -243,6 +244,7 @@ fn apps() -> Vec<AppVersion> {
         functions,
         triggers: vec![],
         route_prefix: None,
+        versioning: AppVersioning::default(),
         size: 1 << 40,
         weight: 0,
         activated_at: Some(at(5)),
