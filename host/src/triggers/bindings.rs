@@ -62,9 +62,11 @@ impl Disabled {
             Self::No => None,
         };
         let is_true = |value: &str| value == "1" || value.eq_ignore_ascii_case("true");
-        own.iter()
-            .chain(named)
-            .any(|wanted| settings.iter().any(|(name, value)| name.eq_ignore_ascii_case(wanted) && is_true(value.trim())))
+        own.iter().chain(named).any(|wanted| {
+            // A grant of the task hub comes after what the host gives to all.
+            let found = settings.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.is_some_and(|(_, value)| is_true(value.trim()))
+        })
     }
 }
 
@@ -333,6 +335,7 @@ mod tests {
             ("\"IS_OFF\"", &[("IS_OFF", "true")], true),
             ("\"%IS_OFF%\"", &[("IS_OFF", "true")], true),
             ("\"IS_OFF\"", &[("IS_OFF", "0")], false),
+            ("\"IS_OFF\"", &[("IS_OFF", "1"), ("IS_OFF", "0")], false),
         ] {
             let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(trigger(disabled).holds(&function, &settings), expected, "{disabled} {settings:?}");

@@ -92,5 +92,5 @@ fn instances_have_the_default_version_of_their_app_and_its_strategies() {
     assert_eq!(host.status(&id).unwrap()["versionLabel"], "2.0");
     assert_eq!(seen(&host, "?version=9.0").1["output"]["version"], "9.0");
     let parent = host.run("call_child", json!({ "name": "seen" }));
-    assert_eq!(parent.unwrap()["output"]["version"], "2.2", "a child begins with the default of its app");
+    assert_eq!(parent.unwrap()["output"]["ok"]["version"], "2.2", "a child begins with the default of its app");
 }
