@@ -331,11 +331,9 @@ pub fn encode_app(version: &AppVersion) -> Vec<u8> {
     });
     w.option(version.route_prefix.as_deref(), |w, prefix| w.text(prefix));
     let AppVersioning { default, r#match, failure } = &version.versioning;
-    if version.versioning != AppVersioning::default() {
-        w.text(default);
-        w.option(*r#match, |w, rule| w.byte(match_number(rule)));
-        w.option(*failure, |w, failure| w.byte(failure_number(failure)));
-    }
+    w.text(default);
+    w.option(*r#match, |w, rule| w.byte(match_number(rule)));
+    w.option(*failure, |w, failure| w.byte(failure_number(failure)));
     w.finish()
 }
 
