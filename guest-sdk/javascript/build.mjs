@@ -10,9 +10,9 @@ import { dirname, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
-import { findApp } from "./builder/app.mjs";
+import { findApp, without } from "./builder/app.mjs";
 import { BuildError } from "./builder/build-error.mjs";
-import { bundle } from "./builder/bundle.mjs";
+import { bundle, unbundled } from "./builder/bundle.mjs";
 import { loadOnce } from "./builder/load.mjs";
 import { makeComponent } from "./builder/component.mjs";
 import { defaultToolsFolder, openTools } from "./builder/tools.mjs";
@@ -66,15 +66,30 @@ function parseArguments() {
 }
 
 async function build(folder, out, options) {
-  const app = await findApp(folder);
   const tools = await openTools(resolve(options.tools), options.engine);
-  const bundled = await bundle(app, tools);
-  const loaded = loadOnce(bundled);
+  const { bundled, loaded } = await load(await findApp(folder), tools);
   const loadsAtStart = loaded.readsAtLoad.length > 0;
   const component = await makeComponent(bundled, { engine: options.engine, loadsAtStart, readsEnvironment: loaded.readsEnvironment, optSize: options["opt-size"] }, tools);
   await mkdir(dirname(out), { recursive: true });
   await writeFile(out, component);
   return { out, bytes: component.length, ...loaded, absent: bundled.absent };
+}
+
+/** Bundles and loads an app, without the functions of the model v3 for which that fails. */
+async function load(app, tools) {
+  const again = (failed) => load(without(app, failed), tools);
+  let bundled;
+  try {
+    bundled = await bundle(app, tools);
+  } catch (error) {
+    const failed = app.functions && error instanceof BuildError ? await unbundled(app, tools) : {};
+    if (Object.keys(failed).length === 0) {
+      throw error;
+    }
+    return again(failed);
+  }
+  const loaded = loadOnce(bundled);
+  return Object.keys(loaded.failed).length > 0 ? again(loaded.failed) : { bundled, loaded };
 }
 
 function summary({ out, bytes, functions, triggers }) {
@@ -88,15 +103,32 @@ function triggerType(bindings) {
 }
 
 /** Notes for the author of the app. */
-function notes({ leftOut, absent, readsAtLoad }) {
+function notes({ leftOut, absentBindings, absent, readsAtLoad }) {
   const lines = [
-    ...leftOut.map(({ name, why }) => `note: '${name}' is left out: ${why}`),
+    ...leftOut.map(({ name, why }) => `warning: '${name}' is left out: ${why}`),
+    ...notesOnBindings(absentBindings),
     ...absent.map((what) => `note: ${what} of Node.js, which cannot work in a sandbox: a function that calls it fails`),
   ];
   if (readsAtLoad.length > 0) {
     lines.push(`note: the app reads ${readsAtLoad.join(", ")} while it is loaded, so each instance must load it again; to avoid this, read it inside functions`);
   }
   return lines;
+}
+
+/** Of each type, one line. */
+function notesOnBindings(bindings) {
+  const groups = new Map();
+  for (const { functionName, name, type, direction, advice } of bindings) {
+    const isOutput = direction === "out";
+    const what = `there is no ${isOutput ? "output" : "input"} '${type}' here`;
+    const then = `${isOutput ? "what a function gives to it is not sent" : "its value is undefined"}, and the log says so. Instead, ${advice}`;
+    const key = JSON.stringify([what, then]);
+    groups.set(key, [...(groups.get(key) ?? []), `'${name}' of '${functionName}'`]);
+  }
+  return [...groups].map(([key, places]) => {
+    const [what, then] = JSON.parse(key);
+    return `warning: ${what} (${places.join(", ")}): ${then}`;
+  });
 }
 
 try {

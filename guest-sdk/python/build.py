@@ -25,7 +25,7 @@ if sys.version_info < (3, 11):
 # After the check that these can be imported.
 from dacapo import image, late_imports, packing  # noqa: E402
 from dacapo.builder.immortal import immortalise  # noqa: E402
-from dacapo.builder.machine_code import check, check_names, explain, imported_by  # noqa: E402
+from dacapo.builder.machine_code import check, check_names, explain, imported_by, leave_out  # noqa: E402
 from dacapo.builder.packages import install, install_requirements  # noqa: E402
 from dacapo.builder.requirements import BuildError, preferred_versions, read_requirements, with_brought_along  # noqa: E402
 
@@ -90,12 +90,12 @@ def build(folder: Path, out: Path, tools: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="dacapo-build-") as temporary:
         app = Path(temporary, "app")
         copy_app(folder, app)
-        check_names(app, stated)
+        warnings = leave_out(app, lambda entries: check_names(app, stated, entries))
         requirements = with_brought_along(stated, imported_by(app))
         packages = None
         if requirements:
             packages = install_requirements(requirements, preferred_versions(requirements), tools)
-        check(app, SDK, packages, stated)
+        warnings += leave_out(app, lambda entries: check(app, SDK, packages, stated, entries))
         compiler, library = tools / "compiler", tools / f"library-{TIME_ZONES}"
         install([COMPILER], compiler, "the compiler")
         install([TIME_ZONES], library, "time zones", packing.pack)
@@ -112,7 +112,7 @@ def build(folder: Path, out: Path, tools: Path) -> int:
             loaded = componentize(compiler, app, paths, out)
     if loaded.error:
         raise BuildError(explain(loaded.error, loaded.lacks, packages, stated) or loaded.error)
-    for warning in loaded.warnings:
+    for warning in [*warnings, *loaded.warnings]:
         print(f"warning: {warning}")
     return loaded.functions
 

@@ -606,7 +606,7 @@ impl Client {
 
     /// Waits until an instance has ended, but no longer than `timeout`, and makes the response of an HTTP trigger: 200 with the
     /// output if it has completed, 500 with its status if it has failed, 200 with its status if it was terminated, and if it goes on
-    /// the response of [`create_check_status_response`](Client::create_check_status_response). Fails with `InstanceNotFound`.
+    /// the response of [`create_check_status_response`](Client::create_check_status_response). 404 if there is no such instance.
     ///
     /// ```no_run
     /// # use dacapo_sdk::prelude::*;
@@ -628,7 +628,7 @@ impl Client {
         let status: Box<RawValue> = self.wait(instance_id, timeout)?;
         let ended: Option<Ended> = read(format_args!("the status of '{instance_id}'"), status.get())?;
         let Some(Ended { runtime_status, output }) = ended else {
-            return Err(Failure::new("InstanceNotFound", format!("there is no instance '{instance_id}'")).not_retriable());
+            return Ok(Response::new(404));
         };
         match runtime_status {
             RuntimeStatus::Completed => Response::new(200).json(&output),

@@ -269,6 +269,8 @@ impl Default for WebhookSettings {
 /// The sources of settings. Later fields override earlier ones.
 #[derive(Debug, Default)]
 pub struct Sources {
+    /// What holds if no other source says anything.
+    pub defaults: Vec<(&'static str, Value)>,
     pub file: Option<PathBuf>,
     /// The environment of the process; only variables that begin with `DACAPO_` are used.
     pub environment: Vec<(String, String)>,
@@ -289,6 +291,12 @@ pub struct Loaded {
 pub fn load(sources: Sources) -> anyhow::Result<Loaded> {
     let defaults = keys(&Settings::default());
     let mut table = sources.file.as_deref().map(read_file).transpose()?.unwrap_or_default();
+    for (key, value) in sources.defaults {
+        let is_set = key.split('.').try_fold(&Value::Table(table.clone()), |section, name| section.get(name)).is_some();
+        if !is_set {
+            set(&mut table, key, value);
+        }
+    }
     let mut unknown_variables = Vec::new();
     for (variable, text) in sources.environment {
         if !variable.starts_with(VARIABLE_PREFIX) || OTHER_VARIABLES.contains(&variable.as_str()) {
@@ -665,6 +673,11 @@ mod tests {
             "task_hub = \"FromFile\"\naddress = \"127.0.0.1:1\"\n[limits]\ntasks = 1\npayload_bytes = 11\nmodule_bytes = 111\n",
         );
         let loaded = load(Sources {
+            defaults: vec![
+                ("task_hub", Value::from("OfTheApp")),
+                ("address", Value::from("127.0.0.1:1")),
+                ("http.cors_origins", Value::from(vec!["http://a.example"])),
+            ],
             file: Some(file.path().into()),
             environment: owned(&[
                 ("DACAPO_ADDRESS", "127.0.0.1:2"),
@@ -683,6 +696,7 @@ mod tests {
         .unwrap();
         let settings = loaded.settings;
         assert_eq!(settings.task_hub, "FromFile");
+        assert_eq!(settings.http.cors_origins, ["http://a.example"]);
         assert_eq!(settings.address, "127.0.0.1:3");
         assert_eq!(settings.limits.tasks, 3);
         assert_eq!(settings.limits.payload_bytes, 22);

@@ -336,6 +336,7 @@ mod tests {
             functions: vec![(FunctionName::new("main").unwrap(), FunctionKind::Orchestrator)],
             triggers: vec![],
             route_prefix: None,
+            versioning: Default::default(),
             size: 4,
             weight: 10,
             activated_at: Some(sample::at(1)),

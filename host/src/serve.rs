@@ -57,6 +57,8 @@ pub struct Start {
     pub announce: Announce,
     /// Hubs whose files are lost, and that are to start empty.
     pub recover: Vec<String>,
+    /// The environment of guests in place of the one in the settings, which may change.
+    pub environment: Option<watch::Receiver<BTreeMap<String, String>>>,
 }
 
 /// Runs a host until it is told to stop.
@@ -102,7 +104,10 @@ async fn serve(settings: Settings, start: &Start) -> anyhow::Result<()> {
     }
     let secrets = Arc::new(Secrets::new(control, secrets_key.as_ref()));
     let queries = Queries::default();
-    let hubs = open_hubs(&settings, address, &access, &secrets, &queries)?;
+    let hubs = open_hubs(&settings, start.environment.clone(), address, &access, &secrets, &queries)?;
+    if let Some(environment) = start.environment.clone() {
+        tokio::spawn(follow_environment(environment, hubs.clone()));
+    }
     // Opened now to migrate data of an earlier release, and to report a damaged file at the start.
     match hubs.hub(&settings.task_hub).await {
         Err(HubError::Suspended { hub, why }) => tracing::warn!(hub, why, "the task hub is suspended"),
@@ -270,6 +275,7 @@ fn make_default_hub(control: &ControlFile, name: &str) -> anyhow::Result<()> {
 /// Opens the hubs of the host. Must be called within a tokio runtime.
 fn open_hubs(
     settings: &Settings,
+    environment: Option<watch::Receiver<BTreeMap<String, String>>>,
     address: SocketAddr,
     access: &Arc<Access>,
     secrets: &Arc<Secrets>,
@@ -280,7 +286,10 @@ fn open_hubs(
         let links = Links::public(&own.public_url(address), &record.name).with_tokens(keys.links_for_code(&record.name)?);
         let links = ManagementLinks::new(move |id| links.management(id));
         let limits = own.limits.with_stored(&record.limits)?;
-        let base = Policy { management_links: Some(links), ..own.policy(&limits)? };
+        let mut base = Policy { management_links: Some(links), ..own.policy(&limits)? };
+        if let Some(environment) = &environment {
+            base.environment = environment.borrow().clone().into_iter().collect();
+        }
         let open = |name: &str| {
             let opened = secrets.open(&record.name, name);
             opened.inspect_err(|error| tracing::warn!(hub = record.name, %error, "a granted secret is not available")).ok()
@@ -302,6 +311,13 @@ fn open_hubs(
         idle: Duration::from_secs(settings.hubs.idle_seconds),
     });
     hubs.context("opening the task hubs")
+}
+
+/// Applies the environment of guests whenever it changes.
+async fn follow_environment(mut environment: watch::Receiver<BTreeMap<String, String>>, hubs: Hubs) {
+    while environment.changed().await.is_ok() {
+        hubs.refresh_all().await;
+    }
 }
 
 /// Opens only the hub that the settings name, without serving HTTP, and starts its work. Its activities have no management links.

@@ -15,35 +15,12 @@
 //! weight, the active version keeps the rest. A rollback takes the share of the newest.
 //!
 //! **Starts.** A start that asks for a version gets the one of that name. If there is none, the label of a version that takes
-//! new starts is compared with the requested one, as in Durable Functions ([`Match`]).
-
-use std::cmp::Ordering;
+//! new starts is compared with the requested one, as in Durable Functions ([`Match`]). Its app may say how ([`AppVersioning`]); else
+//! the configuration of the host does.
 
 use dacapo_core::InstanceId;
+pub use dacapo_core::versioning::{AppVersioning, Failure, Match, compare};
 use serde::{Deserialize, Serialize};
-
-/// How the version that a start asks for is compared with the labels of the deployed versions. The names are those of
-/// `host.json`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Match {
-    /// Not at all: the requested version is only passed to the orchestration.
-    None,
-    /// Only a version with this label.
-    Strict,
-    /// A version with this label, or else a later one. A version without a label takes every start.
-    #[default]
-    CurrentOrOlder,
-}
-
-/// What happens to a start that no version matches.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Failure {
-    /// It is refused. One that was accepted before and can no longer be refused is halted until there is a version for it.
-    #[default]
-    Reject,
-    /// It is accepted, and fails at once.
-    Fail,
-}
 
 /// The most characters of an app's name.
 pub const APP_NAME_CHARS_MAX: usize = 128;
@@ -92,7 +69,7 @@ impl<'a> Naming<'a> {
     }
 }
 
-/// The settings for starts that ask for a version.
+/// The settings for starts that ask for a version, of apps that have none of their own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct VersionRules {
@@ -100,65 +77,16 @@ pub struct VersionRules {
     pub failure: Failure,
 }
 
-impl Match {
-    /// Whether a version with this label may take a start that asks for another one.
-    pub fn takes(self, asked: &str, label: &str) -> bool {
-        match self {
-            Match::None => true,
-            Match::Strict => compare(asked, label).is_eq(),
-            Match::CurrentOrOlder => label.is_empty() || compare(asked, label).is_le(),
-        }
+impl VersionRules {
+    /// Those of an app.
+    pub fn of_app(self, own: &AppVersioning) -> Self {
+        Self { r#match: own.r#match.unwrap_or(self.r#match), failure: own.failure.unwrap_or(self.failure) }
     }
-}
-
-/// Compares two versions as Durable Functions does: no version before any, `System.Version`s by their numbers, and everything
-/// else as strings, ignoring case.
-pub fn compare(one: &str, other: &str) -> Ordering {
-    match (one.is_empty(), other.is_empty()) {
-        (true, true) => return Ordering::Equal,
-        (true, false) => return Ordering::Less,
-        (false, true) => return Ordering::Greater,
-        (false, false) => {}
-    }
-    match (numbers(one), numbers(other)) {
-        (Some(one), Some(other)) => one.cmp(&other),
-        _ => one.to_uppercase().cmp(&other.to_uppercase()),
-    }
-}
-
-/// Parses a `System.Version` of two to four numbers. A missing number compares as less than 0.
-fn numbers(text: &str) -> Option<Vec<u32>> {
-    let number = |part: &str| part.trim().parse::<u32>().ok().filter(|&number| number <= i32::MAX as u32);
-    let numbers: Vec<u32> = text.split('.').map(number).collect::<Option<_>>()?;
-    (2..=4).contains(&numbers.len()).then_some(numbers)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn versions_are_ordered_as_in_the_original() {
-        use Ordering::{Equal, Greater, Less};
-        for (one, order, other) in [
-            ("", Equal, ""),
-            ("", Less, "0.0"),
-            ("1.0", Greater, ""),
-            ("1.9", Less, "1.10"),
-            ("1.0", Less, "1.0.0"),
-            ("1.0.0.0", Equal, "1.0.0.0"),
-            ("01.2", Equal, "1.2"),
-            // Not System.Versions: compared as strings.
-            ("2", Greater, "10"),
-            ("1.0-beta", Equal, "1.0-BETA"),
-            ("v1", Less, "V2"),
-            ("1.2.3.4.5", Less, "1.2.3.4.6"),
-            ("1.99999999999", Less, "1.9a"),
-        ] {
-            assert_eq!(compare(one, other), order, "{one} and {other}");
-            assert_eq!(compare(other, one), order.reverse(), "{other} and {one}");
-        }
-    }
 
     #[test]
     fn a_version_is_called_by_its_label_or_its_digest() {
@@ -178,13 +106,5 @@ mod tests {
             let naming = Naming::new(text);
             assert_eq!((naming.is_label(label), naming.begins(digest)), (names_label, names_digest), "{text} for {label}");
         }
-    }
-
-    #[test]
-    fn strategies_take_what_they_say() {
-        assert!(Match::None.takes("9.0", "1.0"));
-        assert!(Match::Strict.takes("1.0", "1.0") && !Match::Strict.takes("1.0", "1.1") && !Match::Strict.takes("1.0", ""));
-        let older = Match::CurrentOrOlder;
-        assert!(older.takes("1.0", "1.0") && older.takes("1.0", "1.1") && older.takes("1.0", "") && !older.takes("1.2", "1.1"));
     }
 }

@@ -36,8 +36,9 @@ export async function findApp(folder) {
   const entries = patterns.map((pattern) => matching(files, pattern)).find((found) => found.length > 0) ?? [];
   if (described.length > 0) {
     await refuseBothModels(folder, described, entries);
-    const functions = described.filter(({ leftOut }) => !leftOut).map((one) => ({ ...one, file: scriptOf(one, files, output) }));
-    const leftOut = described.filter(({ leftOut }) => leftOut).map(({ name, leftOut }) => ({ name, why: leftOut }));
+    const found = described.map((one) => (one.leftOut ? one : orLeftOut(one.name, () => ({ ...one, file: scriptOf(one, files, output) }))));
+    const functions = found.filter(({ leftOut }) => !leftOut);
+    const leftOut = found.filter(({ leftOut }) => leftOut).map(({ name, leftOut }) => ({ name, why: leftOut }));
     return { folder, functions, leftOut };
   }
   if (entries.length === 0) {
@@ -53,12 +54,33 @@ async function describedFunctions(folder) {
   const described = [];
   for (const name of names.sort()) {
     const path = join(folder, name, "function.json");
-    const description = await readJson(path);
-    if (description) {
-      described.push(functionOf(name, path, description));
-    }
+    const read = await readJson(path).then((description) => () => description && functionOf(name, path, description), (error) => () => { throw error; });
+    described.push(orLeftOut(name, read));
   }
-  return described;
+  return described.filter(Boolean);
+}
+
+/** A function of the model v3 that is wrong is left out: as in the original, it does not keep others from running. */
+function orLeftOut(name, read) {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BuildError)) {
+      throw error;
+    }
+    return { name, leftOut: cannotBeLoaded(error.message) };
+  }
+}
+
+/** Why a function of the model v3 is left out that cannot be loaded. */
+export function cannotBeLoaded(why) {
+  return `it cannot be loaded: ${why}`;
+}
+
+/** An app of the model v3 without some of its functions, by their names. */
+export function without(app, failed) {
+  const leftOut = Object.entries(failed).map(([name, why]) => ({ name, why: cannotBeLoaded(why) }));
+  return { ...app, functions: app.functions.filter(({ name }) => !Object.hasOwn(failed, name)), leftOut: [...app.leftOut, ...leftOut] };
 }
 
 function functionOf(name, path, { bindings, scriptFile, entryPoint, disabled, excluded }) {
@@ -72,7 +94,12 @@ function functionOf(name, path, { bindings, scriptFile, entryPoint, disabled, ex
   }
   // The files of what cannot run are not read, so they may need what is not there.
   const leftOut = disabled === true || excluded === true ? "its function.json disables it" : readBindings(bindings).leftOut;
-  return { name, path, bindings, scriptFile, entryPoint, leftOut };
+  return { name, path, bindings: withDisabled(bindings, disabled), scriptFile, entryPoint, leftOut };
+}
+
+/** A `disabled` that names a setting becomes a part of the trigger, for the host, which knows the settings. */
+function withDisabled(bindings, disabled) {
+  return typeof disabled === "string" ? bindings.map((binding) => (/trigger$/i.test(binding?.type) ? { ...binding, disabled } : binding)) : bindings;
 }
 
 /** An app has one model: otherwise the Functions host would run only a part of it. */

@@ -32,7 +32,7 @@ export async function bundle(app, { esbuild, openLibraries }) {
   const absent = [];
   const make = (features, deep) =>
     esbuild.build(options({ ...app, folder }, { features, deep }, modulesOfNode({ openLibraries, absent }))).catch((error) => {
-      throw new BuildError(explain(error));
+      throw new BundleError(explain(error));
     });
   let result = await make([], []);
   const { features, ...uses } = await readSources(folder, Object.keys(result.metafile.inputs));
@@ -50,6 +50,23 @@ export async function bundle(app, { esbuild, openLibraries }) {
     fileName: BUNDLE_FILE,
     absent: [...new Set(absent.map(({ file, name }) => `${relative(folder, file).split(sep).join("/")} imports the module '${name}'`))].sort(),
   };
+}
+
+/** An app that cannot be bundled. */
+class BundleError extends BuildError {}
+
+/** The functions of the model v3 that cannot be bundled, each with the reason. */
+export async function unbundled({ functions, ...app }, tools) {
+  const failed = {};
+  for (const one of functions) {
+    await bundle({ ...app, functions: [one] }, tools).catch((error) => {
+      if (!(error instanceof BundleError)) {
+        throw error;
+      }
+      failed[one.name] = error.message;
+    });
+  }
+  return failed;
 }
 
 function options(app, additions, modulesOfNode) {
@@ -100,13 +117,13 @@ function entryModule({ entries = [], functions = [], leftOut = [] }, { features,
     ...entries.map((entry) => `  load(${text(entry)}, () => require(${text(`./${entry}`)}));`),
     ...functions.map(
       ({ name, bindings, file, entryPoint }) =>
-        `  load(${text(name)}, () => addFunction(${text(name)}, ${text(bindings)}, require(${text(`./${file}`)}), ${text(entryPoint ?? null)}));`,
+        `  loadFunction(${text(name)}, () => addFunction(${text(name)}, ${text(bindings)}, require(${text(`./${file}`)}), ${text(entryPoint ?? null)}));`,
     ),
     ...leftOut.map(({ name, why }) => `  leaveOut(${text(name)}, ${text(why)});`),
   ];
   const imports = [
     ...features.map((file) => `import ${sdk(file)};`),
-    `import { load } from ${sdk("load.js")};`,
+    `import { load, loadFunction } from ${sdk("load.js")};`,
     ...(leftOut.length > 0 ? [`import { leaveOut } from ${sdk("registry.js")};`] : []),
     ...(functions.length > 0 ? [`import { addFunction } from ${sdk("v3-app.js")};`] : []),
   ];

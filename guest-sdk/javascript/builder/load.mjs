@@ -5,7 +5,7 @@ import vm from "node:vm";
 import { BuildError } from "./build-error.mjs";
 import { GLOBAL_NAME } from "./bundle.mjs";
 
-/** @returns the registered functions and triggers, those left out, the inputs read during loading that may differ at run time, and whether it read variables */
+/** @returns the registered functions and triggers, those left out, the bindings that others lack, the functions that cannot be loaded, the inputs read during loading that may differ at run time, and whether it read variables */
 export function loadOnce({ code, sourceMap, zones, fileName }) {
   const readsAtLoad = new Set();
   const imports = {
@@ -27,7 +27,7 @@ export function loadOnce({ code, sourceMap, zones, fileName }) {
       },
     },
   };
-  const context = vm.createContext({ ...OF_THE_ENGINE, __dacapo: { imports, sourceMap, timeZones: zones, isBuilding: true } });
+  const context = vm.createContext({ ...OF_THE_ENGINE, __dacapo: { imports, sourceMap, timeZones: zones, isBuilding: true, isChecking: true } });
   const run = (source, filename) => vm.runInContext(source, context, { filename });
   try {
     run(code, fileName);
@@ -35,17 +35,17 @@ export function loadOnce({ code, sourceMap, zones, fileName }) {
   } catch (error) {
     throw new BuildError(explain(error, context));
   }
-  const { functions, triggers, leftOut, variables } = JSON.parse(
+  const { functions, triggers, leftOut, absentBindings, failed, variables } = JSON.parse(
     run(
-      `JSON.stringify({ functions: ${GLOBAL_NAME}.describe(), triggers: ${GLOBAL_NAME}.describeTriggers(), leftOut: ${GLOBAL_NAME}.leftOut(), variables: ${GLOBAL_NAME}.readsAtLoad() })`,
+      `JSON.stringify({ functions: ${GLOBAL_NAME}.describe(), triggers: ${GLOBAL_NAME}.describeTriggers(), leftOut: ${GLOBAL_NAME}.leftOut(), absentBindings: ${GLOBAL_NAME}.absent(), failed: ${GLOBAL_NAME}.failed(), variables: ${GLOBAL_NAME}.readsAtLoad() })`,
       "describe",
     ),
   );
-  if (functions.length + triggers.length === 0) {
+  if (functions.length + triggers.length === 0 && Object.keys(failed).length === 0) {
     const reasons = leftOut.map(({ name, why }) => `  '${name}': ${why}`);
     throw new BuildError(reasons.length === 0 ? "the app registers no function." : ["the app has no function that can run here:", ...reasons].join("\n"));
   }
-  return { functions, triggers, leftOut, readsAtLoad: [...readsAtLoad], readsEnvironment: variables.length > 0, variables };
+  return { functions, triggers, leftOut, absentBindings, failed, readsAtLoad: [...readsAtLoad], readsEnvironment: variables.length > 0, variables };
 }
 
 /** Globals of the engines that are no part of the language, so that a context of this module lacks them. */

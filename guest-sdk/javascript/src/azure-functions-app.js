@@ -2,7 +2,7 @@
 
 import { bindingsOf, trigger as triggers } from "./azure-bindings.js";
 import { requestOf, responseFor } from "./azure-http.js";
-import { readInput, RETURN, writeOutputs } from "./bindings.js";
+import { readInput, RETURN, warnOfInputs, warnOfOutputs, writeOutputs } from "./bindings.js";
 import { clientBinding } from "./durable-client.js";
 import { activity, entity, orchestration } from "./durable-registration.js";
 import { invoke, registerHook } from "./hooks.js";
@@ -27,7 +27,8 @@ export function generic(name, options) {
   registerTrigger(name, bindings, (call, input, read) => run(call, input, read, options), handler);
 }
 
-async function run(call, input, { trigger, bindings }, options) {
+async function run(call, input, { trigger, bindings, absent }, options) {
+  warnOfInputs(call.name, absent);
   const isHttp = trigger.type === "httpTrigger";
   const request = isHttp ? requestOf(isStreaming ? withQueryInParams(input) : input) : undefined;
   const { value, metadata } = isHttp ? { value: request } : readInput(trigger, input);
@@ -45,7 +46,9 @@ async function run(call, input, { trigger, bindings }, options) {
     }
   }
   const result = await invoke(options.handler, [value], context);
-  return writeOutputs(bindings, (name) => (name === RETURN ? result : context.extraOutputs.get(name)), responseFor);
+  const valueOf = (name) => (name === RETURN ? result : context.extraOutputs.get(name));
+  warnOfOutputs(call.name, absent, valueOf);
+  return writeOutputs(bindings, valueOf, responseFor);
 }
 
 /** As in the original, a streamed request has the values of its query among its parameters too. */
@@ -85,7 +88,7 @@ export const storageQueue = registration(triggers.storageQueue);
 export const eventHub = registration(triggers.eventHub);
 export const eventGrid = registration(triggers.eventGrid);
 
-// These have no counterpart: they are left out, and the build says so.
+// These have no counterpart: their functions are left out, and the build says so.
 export const storageBlob = registration(triggers.storageBlob);
 export const serviceBusQueue = registration(triggers.serviceBusQueue);
 export const serviceBusTopic = registration(triggers.serviceBusTopic);

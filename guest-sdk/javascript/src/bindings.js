@@ -6,6 +6,7 @@
 import { wellFormed } from "./border.js";
 import { Client } from "./client.js";
 import { bytesOf } from "./globals/fetch.js";
+import { log } from "./log.js";
 
 /** The name of the output that a function returns. */
 export const RETURN = "$return";
@@ -32,24 +33,23 @@ const ADVICE = [
 /**
  * The bindings of a function, with the types spelled as the contract spells them.
  *
- * @returns `{ trigger, kind, bindings }`, or `{ leftOut }`: a sentence that says why the function cannot run, and what to do instead
+ * @returns `{ trigger, kind, bindings, absent, declared }`: those that the host has, those that it lacks, and all of them in their order. Or
+ * `{ leftOut }`: a sentence that says why the function cannot run, and what to do instead
  */
 export function readBindings(given) {
-  const bindings = given.map((binding) => normalized(binding));
-  const triggers = bindings.filter(({ type, direction }) => direction === "in" && /trigger$/i.test(type));
+  const declared = given.map((binding) => normalized(binding));
+  const triggers = declared.filter(({ type, direction }) => direction === "in" && /trigger$/i.test(type));
   if (triggers.length !== 1) {
     return { leftOut: triggers.length === 0 ? "none of its bindings is a trigger" : "it has more than one trigger" };
   }
   const [trigger] = triggers;
   const kind = DURABLE_TRIGGERS[trigger.type] ?? "trigger";
-  const unknown = bindings.find((binding) => binding !== trigger && !hasCounterpart(binding, kind));
   if (kind === "trigger" && !TRIGGERS.includes(trigger.type)) {
-    return { leftOut: `there is no '${trigger.type}' here: ${adviceFor(trigger.type)}` };
+    return { leftOut: `there is no '${trigger.type}' here: ${adviceForType(trigger.type)}` };
   }
-  if (unknown) {
-    return { leftOut: `it has the ${unknown.direction === "in" ? "input" : "output"} '${unknown.type}', which ${missing(unknown, kind)}` };
-  }
-  return { trigger, kind, bindings };
+  const isHere = (binding) => binding === trigger || hasCounterpart(binding, kind);
+  const absent = declared.filter((binding) => !isHere(binding)).map((binding) => ({ ...binding, advice: adviceFor(binding, kind) }));
+  return { trigger, kind, bindings: declared.filter(isHere), absent, declared };
 }
 
 function normalized(given) {
@@ -68,16 +68,37 @@ function hasCounterpart({ type, direction }, kind) {
   return CLIENTS.includes(type) || (direction === "out" && (OUTPUTS_OF[kind] ?? []).includes(type));
 }
 
-function missing({ type, direction }, kind) {
+function adviceFor({ type, direction }, kind) {
   if (direction === "out" && OUTPUTS.includes(type)) {
     const who = type === "http" ? "a trigger" : "a trigger or an activity";
-    return `only ${who} can have here, not an ${kind}: return the value, and let one of those send it`;
+    return `return the value, and let ${who} send it, which alone can have this output here`;
   }
-  return `does not exist here: ${adviceFor(type)}`;
+  return adviceForType(type);
 }
 
-function adviceFor(type) {
+function adviceForType(type) {
   return ADVICE.find(([pattern]) => pattern.test(type))[1];
+}
+
+/** Logs which inputs of a call have no value, because the host lacks them. */
+export function warnOfInputs(functionName, absent) {
+  for (const { type, name, advice } of absent.filter(({ direction }) => direction !== "out")) {
+    log("warn", `The input '${name}' of '${functionName}' is undefined: there is no '${type}' here. Instead, ${advice}.`);
+  }
+}
+
+/**
+ * Logs which outputs of a call are not sent, because the host lacks them.
+ *
+ * @param valueOf returns the value of an output binding, by its name
+ */
+export function warnOfOutputs(functionName, absent, valueOf) {
+  for (const { type, name, advice } of absent.filter(({ direction }) => direction === "out")) {
+    const value = valueOf(name);
+    if (value !== undefined && value !== null) {
+      log("warn", `What '${functionName}' gave to its output '${name}' is not sent: there is no '${type}' here. Instead, ${advice}.`);
+    }
+  }
 }
 
 /** JSON in a message is parsed, as in the original; any other text stays one. */
@@ -145,11 +166,6 @@ export async function writeOutputs(bindings, valueOf, responseFor) {
     }
   }
   return Object.keys(result).length === 0 ? null : result;
-}
-
-/** Whether a function has outputs that `sendOutputs` sends. */
-export function hasOutputs(bindings) {
-  return bindings.some(({ direction }) => direction === "out");
 }
 
 /**

@@ -21,8 +21,14 @@ export function checkStatusResponse(links) {
   return new HttpResponse({ status: 202, jsonBody: links, headers });
 }
 
-/** The status and the body of the response of an instance that has ended: its output, or, if it has not completed, its status. */
+/**
+ * The status and the body of the response of an instance that has ended: its output, or, if it has not completed, its status. 404 if there is no
+ * such instance, as the management API responds.
+ */
 export function endOf(status) {
+  if (!status) {
+    return { status: 404 };
+  }
   switch (status.runtimeStatus) {
     case "Completed":
       return { status: 200, jsonBody: status.output };
@@ -37,5 +43,8 @@ export function endOf(status) {
 }
 
 export function endResponse(end) {
+  if (end.status === 404) {
+    return new HttpResponse(end);
+  }
   return new HttpResponse({ ...end, headers: { "Content-Type": "application/json" } });
 }

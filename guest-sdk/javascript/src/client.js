@@ -127,8 +127,7 @@ export class Client {
 
   /** Waits for the output of an instance, at most so long, and responds with it, or as `checkStatusResponse`. */
   async outputOrCheckStatusResponse(request, instanceId, { timeout = DEFAULT_TIMEOUT } = {}) {
-    const status = await this.waitForCompletion(instanceId, timeout);
-    const end = status && endOf(status);
+    const end = endOf(await this.waitForCompletion(instanceId, timeout));
     return end ? endResponse(end) : this.checkStatusResponse(request, instanceId);
   }
 }

@@ -18,6 +18,9 @@ export class DurableOrchestrationClient extends DurableClient {
 
   async waitForCompletionOrCreateCheckStatusResponse(request, instanceId, timeoutInMilliseconds, retryIntervalInMilliseconds) {
     const end = endOf(await this.waitForEnd(instanceId, { timeoutInMilliseconds, retryIntervalInMilliseconds }));
+    if (end?.status === 404) {
+      return end;
+    }
     return end
       ? { status: end.status, body: JSON.stringify(end.jsonBody), headers: { "Content-Type": "application/json" } }
       : this.createCheckStatusResponse(request, instanceId);

@@ -81,14 +81,14 @@ export class DurableClient {
     return status && new DurableOrchestrationStatus(status);
   }
 
-  /** For the SDK: the status at the end, or when the time is over. The host waits, so the interval is only checked. */
+  /** For the SDK: the status at the end, or when the time is over; undefined if there is no such instance. The host waits, so the interval is only checked. */
   async waitForEnd(instanceId, { timeoutInMilliseconds = 10_000, retryIntervalInMilliseconds = 1000 } = {}) {
     requireLength(timeoutInMilliseconds, "timeoutInMilliseconds");
     requireLength(retryIntervalInMilliseconds, "retryIntervalInMilliseconds");
     if (retryIntervalInMilliseconds > timeoutInMilliseconds) {
       throw new RangeError("retryIntervalInMilliseconds must not be greater than timeoutInMilliseconds.");
     }
-    return existing(await this.#client.waitForCompletion(instanceId, timeoutInMilliseconds), instanceId);
+    return this.#client.waitForCompletion(instanceId, timeoutInMilliseconds);
   }
 
   async getStatus(instanceId, options) {

@@ -1,7 +1,7 @@
 /** Registers orchestrators, activities and entities of durable-functions. */
 
 import { bindingsOf } from "./azure-bindings.js";
-import { hasOutputs, readBindings, RETURN, sendOutputs } from "./bindings.js";
+import { readBindings, RETURN, sendOutputs, warnOfInputs, warnOfOutputs } from "./bindings.js";
 import { clientBinding } from "./durable-client.js";
 import * as triggers from "./durable-functions-trigger.js";
 import { invoke } from "./hooks.js";
@@ -9,13 +9,16 @@ import { inputFromJson } from "./json.js";
 import { InvocationContext } from "./invocation-context.js";
 import { OrchestrationContext } from "./orchestration-context.js";
 import { requireActions, runHandler } from "./orchestration.js";
-import { leaveOut, register, requireHandler } from "./registry.js";
+import { leaveOut, noteAbsent, register, requireHandler } from "./registry.js";
 
 /** @returns a function with which orchestrators call it: `yield myOrchestration(input)` */
 export function orchestration(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
-  const run = (run, input) => runHandler(run, handler, new OrchestrationContext(run, functionName, input));
-  add("orchestrator", functionName, run, handler, { trigger: triggers.orchestration(), ...optionsOf(handlerOrOptions) });
+  const { absent } = add("orchestrator", functionName, begin, handler, { trigger: triggers.orchestration(), ...optionsOf(handlerOrOptions) });
+  function begin(run, input) {
+    warnOfInputs(functionName, absent);
+    return runHandler(run, handler, new OrchestrationContext(run, functionName, input));
+  }
   return (input, instanceId) =>
     requireActions(`'${functionName}'`).prepareSubOrchestrator(functionName, input, { instanceId });
 }
@@ -24,37 +27,40 @@ export function orchestration(functionName, handlerOrOptions) {
 export function activity(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
   const options = { trigger: triggers.activity(), ...optionsOf(handlerOrOptions) };
-  const bindings = bindingsOf(options);
-  const run = async (call) => {
-    const context = activityContext(call, options);
+  const { bindings, absent } = add("activity", functionName, run, handler, options);
+  async function run(call) {
+    warnOfInputs(functionName, absent);
+    const context = activityContext(call, options, bindings);
     const result = await invoke(handler, [inputFromJson(call.input)], context);
-    if (hasOutputs(bindings)) {
-      await sendOutputs(bindings, (name) => (name === RETURN ? result : context.extraOutputs.get(name)));
-    }
+    const valueOf = (name) => (name === RETURN ? result : context.extraOutputs.get(name));
+    await sendOutputs(bindings, valueOf);
+    warnOfOutputs(functionName, absent, valueOf);
     return result;
-  };
-  add("activity", functionName, run, handler, options);
+  }
   return (input) => requireActions(`'${functionName}'`).prepareActivity(functionName, input);
 }
 
 export function entity(functionName, handlerOrOptions) {
   const handler = handlerOf(functionName, handlerOrOptions);
-  const run = (df) => {
+  const { absent } = add("entity", functionName, run, handler, { trigger: triggers.entity(), ...optionsOf(handlerOrOptions) });
+  function run(df) {
+    warnOfInputs(functionName, absent);
     const context = new InvocationContext({ functionName, invocationId: df.entityId.toString() });
     context.df = df;
     return handler(context);
-  };
-  add("entity", functionName, run, handler, { trigger: triggers.entity(), ...optionsOf(handlerOrOptions) });
+  }
 }
 
-/** Registers a function, unless it has a binding that the host lacks. */
+/** Registers a function, and notes which of its bindings the host lacks. */
 function add(kind, name, run, handler, options) {
-  const { leftOut } = readBindings(bindingsOf(options));
-  if (leftOut) {
-    leaveOut(name, leftOut);
+  const read = readBindings(bindingsOf(options));
+  if (read.leftOut) {
+    leaveOut(name, read.leftOut);
   } else {
     register(kind, name, run, handler);
+    noteAbsent(name, read.absent);
   }
+  return read;
 }
 
 function optionsOf(handlerOrOptions) {
@@ -66,7 +72,7 @@ function handlerOf(name, handlerOrOptions) {
 }
 
 /** The invocation id is the same when the call is repeated after a crash, so it can be used as an idempotency key. */
-function activityContext({ name, instanceId, taskId, attempt }, options) {
+function activityContext({ name, instanceId, taskId, attempt }, options, bindings) {
   const context = new InvocationContext({
     functionName: name,
     invocationId: `${instanceId}:${taskId}`,
@@ -74,6 +80,10 @@ function activityContext({ name, instanceId, taskId, attempt }, options) {
     retryContext: attempt > 1 ? { retryCount: attempt - 1 } : undefined,
     options,
   });
-  options.extraInputs?.forEach((binding) => context.extraInputs.set(binding, clientBinding()));
+  for (const { direction, name, type } of bindings) {
+    if (direction === "in" && type !== "activityTrigger") {
+      context.extraInputs.set(name, clientBinding());
+    }
+  }
   return context;
 }

@@ -14,7 +14,7 @@ import { DurableEntityContext, EntityScope } from "./entity.js";
 import { failureOfError } from "./failure.js";
 import { toJson } from "./json.js";
 import { runAsync } from "./promise.js";
-import { findBody, findHandler, functionsLeftOut, registeredFunctions, registeredTriggers } from "./registry.js";
+import { absentBindings, findBody, findHandler, functionsLeftOut, registeredFunctions, registeredTriggers } from "./registry.js";
 import "./globals/index.js";
 export { isEnvironmentAsRead, readsAtLoad } from "./globals/process.js";
 
@@ -36,10 +36,16 @@ export function describeTriggers() {
   return registeredTriggers();
 }
 
-/** For the build, which reports them. */
+/** For the build, which reports them: functions that cannot run, and bindings without which others run. */
 export function leftOut() {
   return functionsLeftOut();
 }
+
+export function absent() {
+  return absentBindings();
+}
+
+export { failedFunctions as failed } from "./load.js";
 
 /** For the build: an error of the app, with positions in its files. */
 export function explain(error) {

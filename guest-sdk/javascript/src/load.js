@@ -1,5 +1,6 @@
 /** Loads the files of the app that register functions. */
 
+import { failureOfError } from "./failure.js";
 import { leaveOut } from "./registry.js";
 import { originalStack } from "./stack.js";
 
@@ -19,5 +20,25 @@ export function load(what, register) {
       throw error;
     }
     leaveOut(what, `it needs what cannot be loaded here: ${error.message} ${place.trim()}`.trim());
+  }
+}
+
+/** Functions of the model v3 that could not be loaded, each with the reason. */
+const failed = {};
+
+export function failedFunctions() {
+  return { ...failed };
+}
+
+/** The same for one function of the model v3. While the build checks the app, an error is that of the function, which the build leaves out. */
+export function loadFunction(name, register) {
+  try {
+    load(name, register);
+  } catch (error) {
+    if (!globalThis.__dacapo?.isChecking) {
+      throw error;
+    }
+    const { errorType, message, details } = failureOfError(error);
+    failed[name] = [`${errorType}: ${message}`, details].filter(Boolean).join("\n");
   }
 }

@@ -9,6 +9,9 @@ const functions = new Map();
 /** Functions that cannot run here, each with the reason. The build reports them. */
 const leftOut = [];
 
+/** Bindings that the host lacks, of functions that run without them. The build reports them. */
+const absent = [];
+
 const AN = { orchestrator: "an orchestrator", activity: "an activity", entity: "an entity", trigger: "a trigger" };
 
 /** The contract's limit. */
@@ -35,6 +38,15 @@ export function register(kind, name, handler, body, bindings) {
 /** Notes that a function is not part of the component, and why. */
 export function leaveOut(name, why) {
   leftOut.push({ name, why });
+}
+
+/** Notes which bindings of a function the host lacks (`absent` of `readBindings`). */
+export function noteAbsent(functionName, bindings) {
+  absent.push(...bindings.map(({ type, direction, name, advice }) => ({ functionName, type, direction, name, advice })));
+}
+
+export function absentBindings() {
+  return [...absent];
 }
 
 /** The orchestrators, activities and entities. */

@@ -1,12 +1,12 @@
 /** Registers the functions that triggers run, for all programming models. */
 
 import { readBindings } from "./bindings.js";
-import { leaveOut, register } from "./registry.js";
+import { leaveOut, noteAbsent, register } from "./registry.js";
 
 /**
- * Registers a trigger, or notes that it is left out because the host lacks one of its bindings.
+ * Registers a trigger, or notes that it is left out because the host lacks it. Of its other bindings, those that the host lacks are noted.
  *
- * @param run `(call, input, { trigger, bindings }) => output`, with the JSON of the contract's `run-trigger` as values
+ * @param run `(call, input, { trigger, bindings, absent, declared }) => output`, with the JSON of the contract's `run-trigger` as values
  * @param body the function of the app, for errors
  */
 export function registerTrigger(name, given, run, body) {
@@ -17,6 +17,7 @@ export function registerTrigger(name, given, run, body) {
   }
   requireNames(name, read.bindings);
   register("trigger", name, (call) => run(call, JSON.parse(call.input) ?? {}, read), body, read.bindings);
+  noteAbsent(name, read.absent);
 }
 
 /** The names of bindings are the keys of inputs and outputs. */

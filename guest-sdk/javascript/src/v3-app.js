@@ -1,19 +1,19 @@
 /** The functions of an app of the programming model v3: a folder for each, with a `function.json`. The build lists them. */
 
-import { hasOutputs, readBindings, readInput, RETURN, sendOutputs, writeOutputs } from "./bindings.js";
+import { readBindings, readInput, RETURN, sendOutputs, warnOfInputs, warnOfOutputs, writeOutputs } from "./bindings.js";
 import { isClientOutput, startByOutputs } from "./client-output.js";
 import { durableBody } from "./durable-functions-v2.js";
 import { DurableOrchestrationContextV2 } from "./durable-orchestration-context-v2.js";
 import { inputFromJson } from "./json.js";
 import { runHandler } from "./orchestration.js";
-import { register } from "./registry.js";
+import { noteAbsent, register } from "./registry.js";
 import { currentScope } from "./scope.js";
 import { registerTrigger } from "./trigger.js";
 import { V3Context } from "./v3-context.js";
 import { V3Request, V3Response, v3ResponseFor } from "./v3-http.js";
 
 /**
- * Registers a function whose bindings the host has.
+ * Registers a function whose trigger the host has.
  *
  * @param given the bindings of its `function.json`
  * @param exported the exports of its file
@@ -33,42 +33,47 @@ export function addFunction(name, given, exported, entryPoint) {
       break;
     default:
       addTrigger(name, given, functionOf(name, exported, entryPoint));
+      return;
   }
+  noteAbsent(name, read.absent);
 }
 
-function addOrchestrator(name, { trigger, bindings }, body) {
+function addOrchestrator(name, { trigger, declared, absent }, body) {
   register("orchestrator", name, (run, input) => {
+    warnOfInputs(name, absent);
     const inputs = { [trigger.name]: { instanceId: run.host.instanceId(), input: inputFromJson(input) } };
-    const context = new V3Context({ functionName: name, bindings, invocationId: run.host.executionId(), inputs, metadata: { instanceId: run.host.instanceId() } });
+    const context = new V3Context({ functionName: name, bindings: declared, invocationId: run.host.executionId(), inputs, metadata: { instanceId: run.host.instanceId() } });
     context.df = new DurableOrchestrationContextV2(run.actions, input);
     return runHandler(run, body, context);
   }, body);
 }
 
-function addEntity(name, { bindings }, body) {
+function addEntity(name, { declared, absent }, body) {
   register("entity", name, (df) => {
-    const context = new V3Context({ functionName: name, bindings, invocationId: df.entityId.toString() });
+    warnOfInputs(name, absent);
+    const context = new V3Context({ functionName: name, bindings: declared, invocationId: df.entityId.toString() });
     context.df = df;
     return body(context);
   }, body);
 }
 
-function addActivity(name, { trigger, bindings }, { call, body }) {
+function addActivity(name, { trigger, bindings, declared, absent }, { call, body }) {
   register("activity", name, async ({ input, instanceId, taskId, attempt }) => {
+    warnOfInputs(name, absent);
     const value = inputFromJson(input);
     const context = new V3Context({
       functionName: name,
-      bindings,
+      bindings: declared,
       // The same when the call is repeated after a crash, so it can be used as an idempotency key.
       invocationId: `${instanceId}:${taskId}`,
       inputs: { [trigger.name]: value },
       metadata: { instanceId },
       attempt,
     });
-    const result = await finished(call, context, valuesOf(context, bindings));
-    if (hasOutputs(bindings)) {
-      await sendOutputs(bindings, (output) => outputOf(context, bindings, result, output));
-    }
+    const result = await finished(call, context, valuesOf(context, declared));
+    const valueOf = (output) => outputOf(context, declared, result, output);
+    await sendOutputs(bindings, valueOf);
+    warnOfOutputs(name, absent, valueOf);
     return result;
   }, body);
 }
@@ -77,19 +82,21 @@ function addTrigger(name, given, { call, body }) {
   registerTrigger(name, given, (triggerCall, input, read) => runTrigger(call, triggerCall, input, read), body);
 }
 
-async function runTrigger(call, { name, invocationId, attempt }, input, { trigger, bindings }) {
+async function runTrigger(call, { name, invocationId, attempt }, input, { trigger, bindings, declared, absent }) {
+  warnOfInputs(name, absent);
   const request = trigger.type === "httpTrigger" ? new V3Request(input) : undefined;
   const { value, metadata } = request ? { value: request, metadata: dataOf(request, trigger.name) } : readInput(trigger, input);
   const traceContext = { traceparent: request?.get("traceparent"), tracestate: request?.get("tracestate"), attributes: {} };
-  const context = new V3Context({ functionName: name, bindings, invocationId, inputs: { [trigger.name]: value }, metadata, attempt, traceContext });
+  const context = new V3Context({ functionName: name, bindings: declared, invocationId, inputs: { [trigger.name]: value }, metadata, attempt, traceContext });
   if (request) {
     context.req = request;
     context.res = new V3Response(() => context.done());
     context.bindingData.sys = { methodName: name, utcNow: new Date().toISOString(), randGuid: crypto.randomUUID() };
   }
-  const result = await finished(call, context, valuesOf(context, bindings));
-  const valueOf = (output) => outputOf(context, bindings, result, output);
+  const result = await finished(call, context, valuesOf(context, declared));
+  const valueOf = (output) => outputOf(context, declared, result, output);
   await startByOutputs(bindings, valueOf);
+  warnOfOutputs(name, absent, valueOf);
   return writeOutputs(bindings.filter((binding) => !isClientOutput(binding)), valueOf, v3ResponseFor);
 }
 

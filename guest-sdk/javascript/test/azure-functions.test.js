@@ -5,7 +5,7 @@ import { afterEach, test } from "node:test";
 
 import { app, HttpRequest, HttpResponse, input, output } from "../src/azure-functions.js";
 import * as df from "../src/durable-functions.js";
-import { findHandler, functionsLeftOut, registeredFunctions } from "../src/registry.js";
+import { absentBindings, findHandler, functionsLeftOut, registeredFunctions, registeredTriggers } from "../src/registry.js";
 import { bindingsOf, lines, offerClient, refuse, request, runTrigger, withdraw } from "./fakes.js";
 
 afterEach(withdraw);
@@ -346,21 +346,52 @@ test("what has no counterpart is left out, with the reason", () => {
   app.sql("rows", options);
   app.warmup("warm", options);
   df.app.client.storageBlob("clientBlob", options);
-  app.http("blobInput", { extraInputs: [input.storageBlob({ path: "x", connection: "C" })], handler });
-  app.timer("tableOutput", { schedule: "0 0 * * * *", extraOutputs: [output.table({ tableName: "t" })], handler });
-  const copy = df.app.activity("copy", { extraOutputs: [output.storageBlob({ path: "x" })], handler });
-  df.app.orchestration("enqueue", { extraOutputs: [output.storageQueue({ queueName: "q" })], handler });
   df.app.activity("withClient", { extraInputs: [df.input.durableClient()], handler });
-  assert.equal(typeof copy, "function");
   const left = Object.fromEntries(functionsLeftOut().slice(before).map(({ name, why }) => [name, why]));
-  assert.deepEqual(Object.keys(left), ["blob", "cosmos", "bus", "rows", "warm", "clientBlob", "blobInput", "tableOutput", "copy", "enqueue"]);
+  assert.deepEqual(Object.keys(left), ["blob", "cosmos", "bus", "rows", "warm", "clientBlob"]);
   assert.match(left.blob, /^there is no 'blobTrigger' here: .*HTTP trigger/);
   assert.match(left.bus, /'serviceBusTrigger'.*queue/);
-  assert.match(left.blobInput, /^it has the input 'blob', which does not exist here/);
-  assert.match(left.tableOutput, /^it has the output 'table'/);
-  assert.match(left.enqueue, /^it has the output 'queue', which only a trigger or an activity can have here, not an orchestrator/);
   assert.ok(registeredFunctions().some(({ name }) => name === "withClient"));
   assert.throws(() => app.generic("nothing", { handler }), /needs a trigger/);
+});
+
+// Samples of the original send text messages and write blobs by outputs. Their functions were left out, so the orchestrators that call them failed.
+test("a function runs without inputs and outputs that have no counterpart, and the log says what is lost", async () => {
+  const before = absentBindings().length;
+  const blob = input.storageBlob({ path: "x", connection: "C" });
+  const sms = output.generic({ type: "twilioSms", name: "message" });
+  const calls = offerClient({ enqueue: () => {} });
+  app.http("blobInput", { extraInputs: [blob], handler: (_request, context) => ({ body: typeof context.extraInputs.get(blob) }) });
+  app.timer("tableOutput", { schedule: "0 0 * * * *", extraOutputs: [output.table({ tableName: "t", name: "rows" })], handler: () => {} });
+  df.app.activity("sms", {
+    extraInputs: [df.input.durableClient()],
+    extraOutputs: [sms, output.storageQueue({ queueName: "q", name: "queue" })],
+    handler(number, context) {
+      context.extraOutputs.set(sms, { to: number, body: "1234" });
+      context.extraOutputs.set("queue", "sent");
+      return [1234, typeof df.getClient(context).startNew];
+    },
+  });
+  df.app.activity("upload", { return: output.storageBlob({ path: "x" }), handler: () => "all" });
+  df.app.orchestration("enqueue", { extraOutputs: [output.storageQueue({ queueName: "q", name: "queue" })], *handler() {} });
+  assert.deepEqual(
+    absentBindings().slice(before).map(({ functionName, direction, type }) => `${functionName} ${direction} ${type}`),
+    ["blobInput in blob", "tableOutput out table", "sms out twilioSms", "upload out blob", "enqueue out queue"],
+  );
+  assert.match(absentBindings().at(-1).advice, /let a trigger or an activity send it/);
+  const described = registeredTriggers().find(({ name }) => name === "blobInput").bindings;
+  assert.deepEqual(JSON.parse(described).map(({ type }) => type), ["httpTrigger", "http"], "a host refuses bindings that it does not know");
+
+  const { response } = await runTrigger("blobInput", request());
+  assert.equal(response.body, "undefined");
+  assert.equal(await runTrigger("tableOutput", {}), null);
+  assert.match(lines.splice(0).join(), /^warn,The input '.+' of 'blobInput' is undefined: there is no 'blob' here\. Instead, .*fetch\.$/, "nothing is said of an output without a value");
+  const call = (name) => findHandler("activity", name)({ name, input: '"+1"', instanceId: "o1", taskId: 1, attempt: 1 });
+  assert.deepEqual(await call("sms"), [1234, "function"]);
+  assert.deepEqual(calls, [["enqueue", "q", ["sent"], null]]);
+  assert.match(lines.splice(0).join(), /^warn,What 'sms' gave to its output 'message' is not sent: there is no 'twilioSms' here\./);
+  assert.equal(await call("upload"), "all");
+  assert.match(lines.splice(0).join(), /'upload' gave to its output '\$return' is not sent: there is no 'blob' here/);
 });
 
 test("each binding of a function needs a name of its own", () => {

@@ -86,20 +86,23 @@ test("functions that cannot run are left out, and their files are not needed", a
       "Setting/index.js": "",
       "Blob/function.json": { bindings: [{ type: "blobTrigger", name: "b", direction: "in" }], scriptFile: "../x.dll" },
       "Copy/function.json": { bindings: [{ type: "activityTrigger", name: "a", direction: "in" }, { type: "blob", name: "b", direction: "out" }] },
+      "Copy/index.js": "",
     },
-    ({ functions, leftOut }) => [functions.map(({ name }) => name), leftOut],
+    ({ functions, leftOut }) => [functions.map(({ name, bindings }) => (bindings[0].disabled ? `${name} if not ${bindings[0].disabled}` : name)), leftOut],
   );
-  assert.deepEqual(left[0], ["A", "Setting"]);
+  assert.deepEqual(left[0], ["A", "Copy", "Setting if not IS_OFF"]);
   const why = Object.fromEntries(left[1].map(({ name, why }) => [name, why]));
-  assert.deepEqual(Object.keys(why), ["Blob", "Copy", "Off"]);
+  assert.deepEqual(Object.keys(why), ["Blob", "Off"]);
   assert.match(why.Off, /its function\.json disables it/);
   assert.match(why.Blob, /^there is no 'blobTrigger' here/);
-  assert.match(why.Copy, /^it has the output 'blob', which does not exist here/);
 });
 
 test("what is wrong with a function.json is named", async () => {
-  const of = (description, files = {}) => filesOf({ "A/function.json": description, ...files });
-  assert.match(await of("{"), /APP\/A\/function\.json: /);
+  const of = async (description, files = {}) => {
+    const left = await found({ "A/function.json": description, ...files }, ({ leftOut }) => leftOut);
+    return left.map(({ name, why }) => `${name}: ${why.replace(/\/\S*\/A\/function/, "APP/A/function")}`).join();
+  };
+  assert.match(await of("{"), /^A: it cannot be loaded: .*APP\/A\/function\.json: /);
   assert.match(await of({}), /APP\/A\/function\.json has no bindings/);
   assert.match(await of({ bindings: MANUAL, scriptFile: 5 }), /scriptFile must be a text/);
   assert.match(await of({ bindings: MANUAL }), /there is no file A\/index\.js beside it/);
@@ -156,7 +159,7 @@ test("what is read while an app is loaded is noticed", () => {
   const bundle = (body, functions = [{ name: "f", kind: "activity" }]) => ({
     fileName: "dacapo-bundle.js",
     sourceMap: { sources: [], lines: [] },
-    code: `var dacapoApp = { loadApp() { ${body} }, describe: () => FUNCTIONS, describeTriggers: () => [], leftOut: () => [{ name: "b", why: "it is what it is" }], readsAtLoad: () => ["SETTING"], explain: (error) => ({ errorType: error.name, message: error.message }) };`.replace("FUNCTIONS", JSON.stringify(functions)),
+    code: `var dacapoApp = { loadApp() { ${body} }, describe: () => FUNCTIONS, describeTriggers: () => [], leftOut: () => [{ name: "b", why: "it is what it is" }], absent: () => [], failed: () => ({}), readsAtLoad: () => ["SETTING"], explain: (error) => ({ errorType: error.name, message: error.message }) };`.replace("FUNCTIONS", JSON.stringify(functions)),
   });
   assert.deepEqual(loadOnce(bundle("")).readsAtLoad, []);
   assert.deepEqual(loadOnce(bundle("__dacapo.imports.environment.getEnvironment()")).readsAtLoad, ["process.env"]);

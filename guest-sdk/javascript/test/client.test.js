@@ -204,7 +204,9 @@ test("a client waits for the end of an instance, or tells where to ask", async (
   assert.equal((await new Client().outputOrCheckStatusResponse(undefined, "o1", { timeout: { seconds: 2 } })).status, 202);
   assert.equal(calls.at(-1)[2], 2000);
 
-  await assert.rejects(df.getClient().waitForCompletionOrCreateCheckStatusResponse(undefined, "none"), /404/);
+  assert.equal((await df.getClient().waitForCompletionOrCreateCheckStatusResponse(undefined, "none")).status, 404);
+  assert.deepEqual(await v3Client().waitForCompletionOrCreateCheckStatusResponse(undefined, "none"), { status: 404 });
+  assert.equal((await new Client().outputOrCheckStatusResponse(undefined, "none")).status, 404);
   await assert.rejects(wait({ timeoutInMilliseconds: 1, retryIntervalInMilliseconds: 2 }), RangeError);
 });
 

@@ -181,6 +181,28 @@ test("other triggers, and outputs", async () => {
   assert.deepEqual(await runTrigger(byName, { input: "" }), { outputs: { out: "sent" } });
 });
 
+test("a function runs without inputs and outputs that have no counterpart, and the log says what is lost", async () => {
+  offerClient({});
+  const blob = { type: "blob", direction: "in", name: "text", path: "p" };
+  const sms = { type: "twilioSms", direction: "out", name: "message", to: "+1" };
+  const send = add([{ type: "activityTrigger", direction: "in", name: "number" }, blob, sms], async (context, number, text) => {
+    context.bindings.message = { body: number };
+    return [number, typeof text, context.bindingDefinitions.map(({ name }) => name)];
+  });
+  const call = findHandler("activity", send)({ name: send, input: '"+1"', instanceId: "o1", taskId: 1, attempt: 1 });
+  assert.deepEqual(await call, ["+1", "undefined", ["number", "text", "message"]]);
+  assert.deepEqual(lines.map(([level, message]) => [level, message.split(": ")[0]]), [
+    ["warn", `The input 'text' of '${send}' is undefined`],
+    ["warn", `What '${send}' gave to its output 'message' is not sent`],
+  ]);
+  const table = { type: "table", direction: "out", name: "$return" };
+  const timer = add([{ type: "timerTrigger", direction: "in", name: "timer", schedule: "0 0 * * * *" }, table], async () => "row");
+  assert.deepEqual(bindingsOf(timer).map(({ type }) => type), ["timerTrigger"]);
+  lines.length = 0;
+  assert.equal(await runTrigger(timer, {}), null);
+  assert.match(lines.join(), /gave to its output '\$return' is not sent: there is no 'table' here/);
+});
+
 test("exports: a function, an entry point, the only one, `run`, `index`, a default", async () => {
   const answer = (body) => async (context) => void (context.res = { body });
   const cases = [

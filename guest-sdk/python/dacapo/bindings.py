@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 Binding = dict[str, Any]
@@ -22,7 +24,8 @@ RETURN = "$return"
 
 _DURABLE_TRIGGERS = tuple(kind.value for kind in Kind)
 _TRIGGERS = ("httpTrigger", "timerTrigger", "queueTrigger", "eventHubTrigger", "eventGridTrigger", "manualTrigger")
-_OUTPUTS = ("http", "queue", "eventHub")
+_QUEUES = ("queue", "eventHub")
+_OUTPUTS = ("http", *_QUEUES)
 _CLIENTS = ("durableClient", "orchestrationClient")
 """The second is the name in older apps."""
 
@@ -41,6 +44,21 @@ _INSTEAD_OF_BINDINGS = {
     "kafka": "use an event hub output",
     "servicebus": "use a queue output",
 }
+
+
+@dataclass(frozen=True)
+class Absent:
+    """An input or output of a function that Dacapo does not have. The function runs without it."""
+
+    type: str
+    name: str
+    is_output: bool
+    instead: str
+    """What to do instead."""
+
+    def missing(self) -> str:
+        """That it does not exist, as the first part of a sentence."""
+        return f"Dacapo has no {'output' if self.is_output else 'input'} of the type `{self.type}`"
 
 
 class LeftOut(Exception):
@@ -96,22 +114,42 @@ def check_run(bindings: list[Binding]) -> None:
     if trigger not in (*_DURABLE_TRIGGERS, *_TRIGGERS):
         instead = _INSTEAD_OF_TRIGGERS.get(trigger.lower(), "use another trigger, such as an HTTP or a queue trigger")
         raise LeftOut(f"Dacapo has no `{trigger}`. Instead, {instead}")
-    for binding in bindings:
-        if not is_trigger(binding) and binding["type"] not in _CLIENTS:
-            _check_other(binding, trigger)
+    others = [binding for binding in bindings if _is_absent(binding, trigger)]
+    if trigger in (Kind.ORCHESTRATOR.value, Kind.ENTITY.value) and others:
+        what = f"its binding `{others[0].get('name')}` is a `{others[0]['type']}`"
+        raise LeftOut(f"{what}, and an orchestrator or entity has no such bindings. Instead, let an activity do it")
 
 
-def _check_other(binding: Binding, trigger: str) -> None:
-    type_, name, direction = binding["type"], binding.get("name"), binding["direction"]
-    what = f"its binding `{name}` is a `{type_}`"
-    if type_ not in _OUTPUTS:
-        instead = _INSTEAD_OF_BINDINGS.get(
-            type_.lower(), "call the service in the function, with a library or over HTTP"
-        )
-        raise LeftOut(f"{what}, which Dacapo does not have. Instead, {instead}")
-    if direction != "out":
-        raise LeftOut(f"{what} with the direction `{direction}`, and Dacapo has it only as an output")
-    if trigger == Kind.ACTIVITY.value and type_ == "http":
-        raise LeftOut(f"{what}, which only an HTTP trigger has. Instead, return the value to the orchestrator")
-    if trigger in (Kind.ORCHESTRATOR.value, Kind.ENTITY.value):
-        raise LeftOut(f"{what}, and an orchestrator or entity has no outputs. Instead, let an activity send the message")
+def split(bindings: list[Binding]) -> tuple[list[Binding], list[Absent]]:
+    """The bindings that Dacapo has, and the others."""
+    trigger = triggers_in(bindings)[0]["type"]
+    here = [binding for binding in bindings if not _is_absent(binding, trigger)]
+    return here, [_absent(binding) for binding in bindings if _is_absent(binding, trigger)]
+
+
+def _is_absent(binding: Binding, trigger: str) -> bool:
+    type_ = binding["type"]
+    if is_trigger(binding) or type_ in _CLIENTS:
+        return False
+    outputs = {Kind.ORCHESTRATOR.value: (), Kind.ENTITY.value: (), Kind.ACTIVITY.value: _QUEUES}.get(trigger, _OUTPUTS)
+    return type_ not in outputs or binding["direction"] != "out"
+
+
+def _absent(binding: Binding) -> Absent:
+    type_ = binding["type"]
+    if type_ == "http":
+        instead = "return the value to the orchestrator: only an HTTP trigger sends a response"
+    else:
+        in_general = "call the service in the function, with a library or over HTTP"
+        instead = _INSTEAD_OF_BINDINGS.get(type_.lower(), in_general)
+    return Absent(type_, binding["name"], binding["direction"] == "out", instead)
+
+
+def sentences(absent: Iterable[tuple[str, Absent]]) -> list[str]:
+    """What the build says of absent bindings, each with the name of its function: a sentence for each type."""
+    places: dict[tuple[str, bool, str], list[str]] = {}
+    for function, one in absent:
+        effect = "what a function gives to it is not sent" if one.is_output else "its value is None"
+        sentence = f"{effect}, and the log says so. Instead, {one.instead}"
+        places.setdefault((one.missing(), one.is_output, sentence), []).append(f"`{one.name}` of `{function}`")
+    return [f"{missing} ({', '.join(of)}): {sentence}" for (missing, _, sentence), of in places.items()]

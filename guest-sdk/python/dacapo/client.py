@@ -101,7 +101,8 @@ class DurableOrchestrationClient:
         timeout_in_milliseconds: int = 10_000,
         retry_interval_in_milliseconds: int = 1_000,
     ) -> HttpResponse:
-        """The response with the output of an instance if it ends in time; otherwise the response with its links.
+        """The response with the output of an instance if it ends in time; otherwise the response with its links. 404 if
+        there is no such instance.
 
         The interval is checked only: the host itself notices the end.
         """
@@ -109,6 +110,8 @@ class DurableOrchestrationClient:
         if border.length(retry_interval_in_milliseconds, "retry_interval_in_milliseconds") > timeout:
             raise ValueError("timeout_in_milliseconds must be at least retry_interval_in_milliseconds")
         status = await self.wait_for_completion(instance_id, timeout)
+        if not status:
+            return HttpResponse(status_code=404)
         if status.runtime_status in _ENDED:
             return _response_of_ended(status)
         return self.create_check_status_response(request, instance_id)

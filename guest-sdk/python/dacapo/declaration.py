@@ -44,7 +44,7 @@ class Declaration:
             if not isinstance(binding.get("name"), str) or not binding["name"]:
                 raise AppError(f"`{self.name}` has a binding without a name, its {binding['type']}")
         name = trigger.get(_NAMES.get(trigger["type"], "")) or self.name
-        return function_of(name, bindings, self.user_function(), self.input_type)
+        return function_of(name, *known.split(bindings), self.user_function(), self.input_type)
 
     def warnings(self) -> list[str]:
         """What Dacapo does not do of a function that it runs."""

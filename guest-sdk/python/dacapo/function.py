@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dacapo import bindings as known
-from dacapo.bindings import RETURN, Binding, Kind
+from dacapo.bindings import RETURN, Absent, Binding, Kind
 from dacapo.source import place_of
 
 
@@ -40,12 +40,14 @@ class Function:
     """The parameters of an activity that take a client."""
     outputs: list[Binding] = field(default_factory=list)
     """The outputs of an activity, to queues."""
+    absent: list[Absent] = field(default_factory=list)
+    """The other inputs and outputs of an activity, which Dacapo does not have."""
 
     @property
     def parameters(self) -> list[str]:
         """The parameters of an activity that its bindings name."""
-        outputs = [binding["name"] for binding in self.outputs if binding["name"] != RETURN]
-        return [self.parameter, *self.clients, *outputs]
+        others = [*(binding["name"] for binding in self.outputs), *(one.name for one in self.absent)]
+        return [self.parameter, *self.clients, *(name for name in others if name != RETURN)]
 
     @functools.cached_property
     def takes_call(self) -> bool:
@@ -73,6 +75,8 @@ class ClientFunction:
     name: str
     bindings: list[Binding]
     user_function: Callable
+    absent: list[Absent] = field(default_factory=list)
+    """The inputs and outputs that Dacapo does not have."""
 
     @property
     def trigger(self) -> Binding:
@@ -87,7 +91,8 @@ class ClientFunction:
     @property
     def parameters(self) -> list[str]:
         """The parameters that its bindings name."""
-        return [binding["name"] for binding in self.bindings if binding["name"] != RETURN]
+        names = [*(binding["name"] for binding in self.bindings), *(one.name for one in self.absent)]
+        return [name for name in names if name != RETURN]
 
     @functools.cached_property
     def takes_call(self) -> bool:
@@ -109,15 +114,16 @@ AppFunction = Function | ClientFunction
 
 
 def function_of(
-    name: str, bindings: list[Binding], user_function: Callable, input_type: type | None = None
+    name: str, bindings: list[Binding], absent: list[Absent], user_function: Callable, input_type: type | None = None
 ) -> AppFunction:
-    """The function with these normal bindings, which `check_run` has found to be one that Dacapo runs."""
+    """The function with these normal bindings, which `check_run` has found to be one that Dacapo runs, and without these
+    that are absent."""
     trigger = known.triggers_in(bindings)[0]
     if trigger["type"] not in {kind.value for kind in Kind}:
-        return ClientFunction(name, bindings, user_function)
+        return ClientFunction(name, bindings, user_function, absent)
     kind = Kind(trigger["type"])
     clients, outputs = known.clients_in(bindings), known.outputs_in(bindings)
-    return Function(name, kind, trigger["name"], user_function, input_type, clients, outputs)
+    return Function(name, kind, trigger["name"], user_function, input_type, clients, outputs, absent)
 
 
 def _takes_call(function: AppFunction) -> bool:

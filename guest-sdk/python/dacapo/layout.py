@@ -30,6 +30,8 @@ class App:
     """The functions with other triggers."""
     warnings: list[str] = field(default_factory=list)
     """The functions that are left out, and what else Dacapo does not do."""
+    failure: Exception | SystemExit | None = None
+    """Why the first function that cannot be loaded cannot."""
 
     def add(self, declaration: Declaration) -> None:
         """Adds a function, or the reason why it is left out."""
@@ -38,20 +40,32 @@ class App:
         except bindings.LeftOut as why:
             self.warnings.append(f"`{declaration.name}` is left out: {why}")
             return
+        function.check()
         self.warnings += declaration.warnings()
         if isinstance(function, ClientFunction):
             self.client_functions.append(function)
         else:
             self.functions.append(function)
 
+    def add_folder(self, folder: Path) -> None:
+        """Adds the function of a folder. As in Azure Functions, one that cannot be loaded does not keep the others from
+        running."""
+        try:
+            self.add(_classic(folder))
+        except (Exception, SystemExit) as error:
+            why = str(error) if isinstance(error, AppError) else source.user_traceback(error)
+            self.warnings.append(f"`{folder.name}` cannot be loaded, so it is left out: {why}")
+            self.failure = self.failure or error
+
     def check(self) -> App:
         """Raises an error if no host could run the app."""
-        if not self.functions and not self.client_functions:
-            raise AppError("\n".join(["the app has no function that Dacapo runs", *self.warnings]))
-        by_name: dict[str, AppFunction] = {}
         functions: list[AppFunction] = [*self.functions, *self.client_functions]
+        if not functions:
+            raise self.failure or AppError("\n".join(["the app has no function that Dacapo runs", *self.warnings]))
+        absent = [(function.name, one) for function in functions for one in function.absent]
+        self.warnings += bindings.sentences(absent)
+        by_name: dict[str, AppFunction] = {}
         for function in functions:
-            function.check()
             other = by_name.setdefault(function.name.lower(), function)
             if other is not function:
                 message = f"two functions are called `{function.name}`: names must differ in more than case"
@@ -63,14 +77,10 @@ def load(root: Path) -> App:
     """Loads the app of a folder that is on `sys.path`: `function_app.py`, or folders with a `function.json`."""
     source.relate_to(str(root))
     app = App()
-    for declaration in _declarations(root):
-        app.add(declaration)
-    return app.check()
-
-
-def _declarations(root: Path) -> list[Declaration]:
     if (root / f"{APP_MODULE}.py").is_file():
-        return _decorated()
+        for declaration in _decorated():
+            app.add(declaration)
+        return app.check()
     folders = sorted(path.parent for path in root.glob("*/function.json"))
     if not folders:
         raise AppError(f"there is neither a {APP_MODULE}.py nor a folder with a function.json")
@@ -78,7 +88,9 @@ def _declarations(root: Path) -> list[Declaration]:
     package = types.ModuleType(_CLASSIC_PACKAGE)
     package.__path__ = [str(root)]
     sys.modules[_CLASSIC_PACKAGE] = package
-    return [_classic(folder) for folder in folders]
+    for folder in folders:
+        app.add_folder(folder)
+    return app.check()
 
 
 def _decorated() -> list[Declaration]:
@@ -95,12 +107,16 @@ def _decorated() -> list[Declaration]:
 
 def _classic(folder: Path) -> Declaration:
     declared = _function_json(folder / "function.json")
+    bindings_, disabled = declared["bindings"], declared.get("disabled")
+    if isinstance(disabled, str):
+        # The name of a setting, which the host knows.
+        bindings_ = [{**one, "disabled": disabled} if bindings.is_trigger(one) else one for one in bindings_]
     return Declaration(
         folder.name,
-        declared["bindings"],
+        bindings_,
         lambda: _entry_point(folder, declared),
         has_retry="retry" in declared,
-        is_disabled=declared.get("disabled") is True,
+        is_disabled=disabled is True,
     )
 
 

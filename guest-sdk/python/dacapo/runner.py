@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,8 +55,10 @@ class Runner:
             random.seed()
             function = self._find(Kind.ACTIVITY, call.function_name)
             outs = trigger.outs_of(function.outputs)
-            arguments = {function.parameter: payload.decode(input_), **outs, **_of_call(function, call)}
+            absent = _absent_arguments(function)
+            arguments = {function.parameter: payload.decode(input_), **outs, **absent, **_of_call(function, call)}
             returned = _finished(function.user_function(**arguments))
+            _warn_of_lost_outputs(function, returned, absent)
             with _of_what_it_left(function):
                 _send(function, returned, outs, call)
             return _encode_output(function, returned)
@@ -105,8 +108,12 @@ class Runner:
 
 def _run_client_function(function: ClientFunction, call: TriggerCall, argument: Any) -> str:
     outs = trigger.outs_of(function.bindings)
-    arguments = {function.trigger["name"]: argument, **outs, **_of_call(function, call)}
+    absent = _absent_arguments(function)
+    arguments = {function.trigger["name"]: argument, **outs, **absent, **_of_call(function, call)}
     returned = _finished(function.user_function(**arguments))
+    _warn_of_lost_outputs(function, returned, absent)
+    if any(one.name == RETURN for one in function.absent):
+        returned = None
     with _of_what_it_left(function):
         try:
             return trigger.output_of(function.bindings, returned, outs)
@@ -126,6 +133,23 @@ def _send(function: Function, returned: Any, outs: dict[str, Out], call: Activit
         except (TypeError, ValueError) as error:
             raise Failure("InvalidOutput", str(error)) from None
         call.client().put(binding["queueName" if binding["type"] == "queue" else "eventHubName"], messages)
+
+
+def _absent_arguments(function: AppFunction) -> dict[str, Any]:
+    """The arguments for inputs and outputs that Dacapo does not have. The log says which inputs have no value."""
+    for one in function.absent:
+        if not one.is_output:
+            text = "The input `%s` of `%s` is None: %s. Instead, %s."
+            logging.warning(text, one.name, function.name, one.missing(), one.instead)
+    return {one.name: Out() if one.is_output else None for one in function.absent if one.name != RETURN}
+
+
+def _warn_of_lost_outputs(function: AppFunction, returned: Any, arguments: dict[str, Any]) -> None:
+    """Logs which values are not sent, because Dacapo does not have their outputs."""
+    for one in function.absent:
+        if one.is_output and (returned if one.name == RETURN else arguments[one.name].get()) is not None:
+            text = "What `%s` gave to its output `%s` is not sent: %s. Instead, %s."
+            logging.warning(text, function.name, one.name, one.missing(), one.instead)
 
 
 def _of_call(function: AppFunction, call: ActivityCall | TriggerCall) -> dict[str, Any]:

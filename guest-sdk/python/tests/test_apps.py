@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 import tempfile
 import unittest
@@ -51,24 +52,12 @@ class Decorators(unittest.TestCase):
         @app.blob_trigger(arg_name="blob", path="p", connection="c")
         def on_blob(blob: func.InputStream): ...
 
-        @app.schedule(schedule="0 0 2 * * *", arg_name="timer")
-        @app.blob_output(arg_name="out", path="p", connection="c")
-        def nightly(timer: func.TimerRequest, out: func.Out[str]): ...
-
-        @blueprint.route()
-        @blueprint.cosmos_db_input(arg_name="documents", database_name="d", container_name="c", connection="c")
-        def find(req: func.HttpRequest, documents: func.DocumentList): ...
-
         @blueprint.service_bus_queue_trigger(arg_name="message", queue_name="q", connection="c")
         def on_message(message: func.ServiceBusMessage): ...
 
         @blueprint.queue_output(arg_name="out", queue_name="q", connection="c")
         @blueprint.orchestration_trigger(context_name="x")
         def enqueue(x, out): ...
-
-        @blueprint.generic_input_binding(arg_name="row", type="sql", command_text="select 1")
-        @blueprint.generic_trigger(arg_name="req", type="httpTrigger", route="row")
-        def row(req, row): ...
 
         @app.function_name("forgotten")
         def nothing(): ...
@@ -80,12 +69,9 @@ class Decorators(unittest.TestCase):
         self.assertEqual((found.functions, found.client_functions), ([], []))
         expected = (
             ("on_blob", "no `blobTrigger`. Instead, let the writer of the blob send"),
-            ("nightly", "its binding `out` is a `blob`, .* Instead, call the service in the function"),
             ("forgotten", "it has no trigger"),
-            ("find", "its binding `documents` is a `cosmosDB`"),
             ("on_message", "no `serviceBusTrigger`. Instead, use a queue trigger"),
-            ("enqueue", "its binding `out` is a `queue`, and an orchestrator or entity has no outputs. Instead, let"),
-            ("row", "its binding `row` is a `sql`"),
+            ("enqueue", "its binding `out` is a `queue`, and an orchestrator or entity has no such bindings"),
         )
         self.assertEqual(len(found.warnings), len(expected))
         for warning, (name, words) in zip(found.warnings, expected):
@@ -94,6 +80,59 @@ class Decorators(unittest.TestCase):
             found.check()
         with self.assertRaises(AttributeError):
             app.unknown_decorator
+
+    def test_a_function_runs_without_inputs_and_outputs_that_dacapo_does_not_have(self):
+        """Samples send text messages and write blobs by outputs. Their functions were left out, so the orchestrators that
+        call them failed."""
+        app = func.FunctionApp()
+
+        @app.generic_output_binding(arg_name="message", type="twilioSms", to="+1")
+        @app.queue_output(arg_name="sent", queue_name="q", connection="c")
+        @app.cosmos_db_input(arg_name="numbers", database_name="d", container_name="c", connection="c")
+        @app.activity_trigger(input_name="number")
+        def sms(number, message: func.Out[str], sent: func.Out[str], numbers: func.DocumentList):
+            message.set(json.dumps({"to": number}))
+            sent.set(number)
+            return numbers
+
+        @app.schedule(schedule="0 0 2 * * *", arg_name="timer")
+        @app.generic_output_binding(arg_name="$return", type="blob", path="p")
+        @app.cosmos_db_output(arg_name="document", database_name="d", container_name="c", connection="c")
+        def nightly(timer: func.TimerRequest, document: func.Out[func.Document]) -> str:
+            document.set(func.Document.from_dict({"id": 1}))
+            return "report"
+
+        @app.schedule(schedule="0 0 2 * * *", arg_name="timer")
+        @app.blob_output(arg_name="out", path="p", connection="c")
+        def quiet(timer: func.TimerRequest, out: func.Out[str]): ...
+
+        found = layout.App()
+        for declaration in app.declarations():
+            found.add(declaration)
+        expected = (
+            "no output of the type `twilioSms` .`message` of `sms`.: what a function gives to it is not sent.*Instead, call",
+            "no input of the type `cosmosDB` .`numbers` of `sms`.: its value is None",
+            "no output of the type `blob` .`.return` of `nightly`, `out` of `quiet`.:",
+            "no output of the type `cosmosDB` .`document` of `nightly`.:",
+        )
+        warnings = found.check().warnings
+        self.assertEqual(len(warnings), len(expected))
+        for words in expected:
+            self.assertTrue(any(re.search(words, warning) for warning in warnings), warnings)
+        described = json.loads(found.client_functions[0].described())
+        self.assertEqual([binding["type"] for binding in described], ["timerTrigger"])
+
+        with self.assertLogs() as logs:
+            run = run_activity(sms, "+1")
+        self.assertEqual((run.result, run.actions), (None, [Enqueue("q", ("+1",))]))
+        said = "\n".join(logs.output)
+        self.assertRegex(said, "WARNING:root:The input `numbers` of `sms` is None: Dacapo has no input")
+        self.assertRegex(said, "WARNING:root:What `sms` gave to its output `message` is not sent: Dacapo has no output")
+        with self.assertLogs() as logs:
+            self.assertEqual(run_trigger(nightly, func.TimerRequest()).outputs, {})
+        self.assertRegex("\n".join(logs.output), "(?s)`nightly` gave to its output `document`.*output `.return`")
+        with self.assertNoLogs():
+            run_trigger(quiet, func.TimerRequest())
 
     def test_outputs_of_an_activity_go_to_their_queues(self):
         app = func.FunctionApp()
@@ -348,23 +387,29 @@ def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
                     trigger("eventHubTrigger", "events", eventHubName="h", cardinality="many"),
                 ),
                 **folder("Grid", "def main(event): ...", trigger("eventGridTrigger", "event"), retry={"strategy": "x"}),
-                **folder("Bare", "def main(req): return 'bare'", trigger("httpTrigger", "req")),
+                **folder("Bare", "def main(req): return 'bare'", trigger("httpTrigger", "req"), disabled="IS_OFF"),
                 **folder("Blob", "import no_such_module", trigger("blobTrigger", "blob")),
-                **folder("Copy", "", trigger("queueTrigger", "msg", queueName="q"), output("blob", "out", path="p")),
+                **folder(
+                    "Copy",
+                    "def main(msg, out): out.set('x')",
+                    trigger("queueTrigger", "msg", queueName="q"),
+                    output("blob", "out", path="p"),
+                ),
                 "shared/__init__.py": "",
                 "shared/names.py": "ORCHESTRATOR = 'Hello'",
             }
         )
         functions = {function.name: function for function in app.client_functions}
-        self.assertEqual(list(functions), ["Bare", "ByHand", "Enqueue", "Grid", "Many", "Start", "Tick"])
+        self.assertEqual(list(functions), ["Bare", "ByHand", "Copy", "Enqueue", "Grid", "Many", "Start", "Tick"])
         expected = (
             "`Blob` is left out: .*blobTrigger",
-            "`Copy` is left out: .*`out` is a `blob`",
             "`Grid` has a retry policy",
+            "Dacapo has no output of the type `blob` .`out` of `Copy`.",
         )
         self.assertEqual(len(app.warnings), 3)
         for warning, words in zip(app.warnings, expected):
             self.assertRegex(warning, words)
+        self.assertEqual(json.loads(functions["Bare"].described())[0]["disabled"], "IS_OFF")
         route, response, client = json.loads(functions["Start"].described())
         self.assertEqual((route["route"], route["authLevel"], route["methods"]), ("start", "anonymous", ["post"]))
         self.assertEqual((response["name"], client["type"]), ("$return", "durableClient"))
@@ -393,7 +438,7 @@ def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
 
         activity = declared("activityTrigger")
         bound = declared("activityTrigger", durableClient="client")
-        queue = declared("activityTrigger", queue="q")
+        blob = declared("blobTrigger")
         two = declared("activityTrigger", httpTrigger="y")
         nameless = json.dumps({"bindings": [{"type": "httpTrigger"}]})
         outside = json.dumps({"bindings": [{"type": "httpTrigger", "name": "x"}], "scriptFile": tempfile.__file__})
@@ -417,7 +462,7 @@ def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
             ({"A/function.json": activity, "A/__init__.py": "def main(y): ..."}, 'File "A/__init__.py", line 1: `A`'),
             ({"A/function.json": activity, "A/__init__.py": "def main(x, y): ..."}, "argument: 'y'.* name `x`;"),
             ({"A/function.json": bound, "A/__init__.py": "def main(x): ..."}, "argument 'client'.* name `x`, `client`"),
-            ({"A/function.json": queue}, "no function .*\n`A` is left out: its binding `q` is a `queue`"),
+            ({"A/function.json": blob}, "no function .*\n`A` is left out: .*no `blobTrigger`"),
             ({"A/function.json": two}, "`A` has two triggers: activityTrigger and httpTrigger"),
             ({"A/function.json": nameless}, "`A` has a binding without a name, its httpTrigger"),
             (
@@ -439,6 +484,27 @@ def main(msg: func.QueueMessage, starter: str, out: func.Out[str]) -> str:
         ):
             with self.subTest(message), self.assertRaisesRegex(layout.AppError, message):
                 self.load(files)
+
+    def test_a_folder_that_cannot_be_loaded_is_left_out(self):
+        """As in Azure Functions: one broken function ended the build of all."""
+        timer = json.dumps({"bindings": [{"name": "x", "type": "timerTrigger", "schedule": "0 0 * * * *"}]})
+        good = {"Good/function.json": timer, "Good/__init__.py": "def main(x): ..."}
+        for files, message in (
+            ({"__init__.py": "import no_such_package\ndef main(x): ..."}, 'File "A/__init__.py", line 1.*No module named'),
+            ({"__init__.py": "def main(x) ..."}, "line 1.*expected ':'"),
+            ({"__init__.py": "raise SystemExit(3)"}, "SystemExit: 3"),
+            ({"__init__.py": "def main(y): ..."}, "`A` cannot be called"),
+            ({}, "names the scriptFile __init__.py, which does not exist"),
+            ({"function.json": "{"}, "A/function.json is not JSON"),
+        ):
+            bad = {f"A/{name}": text for name, text in {"function.json": timer, **files}.items()}
+            with self.subTest(message):
+                app = self.load({**bad, **good})
+                self.assertEqual([function.name for function in app.client_functions], ["Good"])
+                (warning,) = app.warnings
+                self.assertRegex(warning, f"(?s)^`A` cannot be loaded, so it is left out: .*{message}")
+                with self.assertRaisesRegex(BaseException, message.rsplit(".*", 1)[-1].removeprefix("SystemExit: ")):
+                    self.load(bad)
 
 
 if __name__ == "__main__":

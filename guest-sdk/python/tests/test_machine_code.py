@@ -26,9 +26,11 @@ class Refusals(unittest.TestCase):
         self.write(self.app, files)
         self.packages.mkdir(exist_ok=True)
         stated = [Requirement(text, f"requirements.txt, line {line}") for line, text in enumerate(requirements, 1)]
-        machine_code.check_names(self.app, stated)
+        left_out = machine_code.leave_out(self.app, lambda names: machine_code.check_names(self.app, stated, names))
         machine_code.drop(self.packages)
-        machine_code.check(self.app, HERE, self.packages, stated)
+        return left_out + machine_code.leave_out(
+            self.app, lambda names: machine_code.check(self.app, HERE, self.packages, stated, names)
+        )
 
     def refused(self, files, *requirements):
         with self.assertRaises(BuildError) as raised:
@@ -50,6 +52,14 @@ class Refusals(unittest.TestCase):
         self.app.joinpath("function_app.py").unlink()
         said = self.refused({"Step/function.json": "{}", "Step/__init__.py": "import numpy.linalg"})
         self.assertIn('File "Step/__init__.py", line 1', said)
+
+    def test_a_function_in_a_folder_is_left_out(self):
+        folder = {"Step/function.json": "{}", "Step/__init__.py": "import numpy", "Other/__init__.py": "import no_such_module"}
+        left_out = self.check({**folder, "Fine/function.json": "{}", "Fine/__init__.py": "import json", "Other/function.json": "{}"})
+        step, other = left_out
+        self.assertIn('`Step` cannot be loaded, so it is left out: File "Step/__init__.py", line 1, imports `numpy`', step)
+        self.assertIn("`Other` cannot be loaded, so it is left out: File \"Other/__init__.py\", line 1: No module named", other)
+        self.assertEqual([path.parent.name for path in self.app.glob("*/function.json")], ["Fine"])
 
     def test_machine_code_behind_a_requirement(self):
         self.write(

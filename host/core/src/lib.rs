@@ -23,6 +23,7 @@ pub mod retry;
 pub mod scripted;
 pub mod time;
 pub mod turn;
+pub mod versioning;
 
 pub use commit::{
     Announcement, Commit, EntityState, EventDelivery, HistoryChunk, InstanceRecord, RuntimeStatus, ScheduledActivity, Usage,

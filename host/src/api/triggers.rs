@@ -96,7 +96,11 @@ pub(super) async fn find(api: &Api, head: &Parts, path: &[String]) -> Result<Opt
         }
         routes.methods(&path).filter(|_| head.method == Method::OPTIONS).map(What::Methods)
     });
-    Ok(what.map(|what| Found { hub, query, caller, what }))
+    let runs = |what: &What| match what {
+        What::Trigger { served, .. } => !hub.is_disabled(&served.function),
+        What::Methods(_) => true,
+    };
+    Ok(what.filter(runs).map(|what| Found { hub, query, caller, what }))
 }
 
 /// Lets a request wait that would open a hub, whether or not there is one of this name, and has no key of it, if its client has had

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dacapo_store::control::check_hub_name;
-use dacapo_wasm::{EventHubSettings, HttpSettings, Manifest, QueueSettings};
+use dacapo_wasm::{DurableTaskSettings, EventHubSettings, HttpSettings, Manifest, QueueSettings};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::BuildError;
@@ -12,7 +13,7 @@ use super::json_file::{self, member};
 use crate::schedules::span::Span;
 
 pub const HOST_FILE: &str = "host.json";
-const SETTINGS_FILE: &str = "local.settings.json";
+pub const SETTINGS_FILE: &str = "local.settings.json";
 
 /// What a `host.json` says that is heeded.
 #[derive(Debug, Default, PartialEq)]
@@ -23,13 +24,21 @@ pub struct HostFile {
     pub ignored: Vec<String>,
 }
 
-/// Settings of `host.json` that have no effect here, and whose absence changes nothing that an app can notice; and what other
-/// commands read.
-const QUIET: [&str; 17] = [
+/// Settings of `host.json` that are heeded, and those that have no effect here and whose absence changes nothing that an app can
+/// notice.
+const QUIET: [&str; 24] = [
     "version",
     "logging",
     "extensionBundle",
     "extensions.durableTask.hubName",
+    "extensions.durableTask.defaultVersion",
+    "extensions.durableTask.versionMatchStrategy",
+    "extensions.durableTask.versionFailureStrategy",
+    // The first version of Functions had no `extensions`.
+    "durableTask.hubName",
+    "durableTask.defaultVersion",
+    "durableTask.versionMatchStrategy",
+    "durableTask.versionFailureStrategy",
     "extensions.durableTask.storageProvider",
     "extensions.durableTask.tracing",
     "extensions.durableTask.logReplayEvents",
@@ -75,6 +84,7 @@ impl HostFile {
             http,
             queues: Some(queues).filter(|queues| *queues != QueueSettings::default()),
             event_hubs: events.map(|events| EventHubSettings { max_event_batch_size: Some(events) }),
+            durable_task: settings.durable_task()?,
             function_timeout: if is_unlimited { None } else { settings.seconds(timeout)? },
             ..Manifest::default()
         };
@@ -90,7 +100,18 @@ impl HostFile {
 
     /// The manifest of an app, with what this file adds to it: what the manifest says itself stays.
     pub fn add_to(&self, manifest: Manifest) -> Manifest {
-        let Manifest { http, queues, event_hubs, function_timeout, reuse_instances, .. } = self.settings.clone();
+        let Manifest { http, queues, event_hubs, durable_task, function_timeout, reuse_instances, .. } = self.settings.clone();
+        let durable_task = match (manifest.durable_task.clone(), durable_task) {
+            (Some(own), Some(added)) => Some(DurableTaskSettings {
+                hub_name: own.hub_name.or(added.hub_name),
+                default_version: own.default_version.or(added.default_version),
+                version_match_strategy: own.version_match_strategy.or(added.version_match_strategy),
+                version_failure_strategy: own.version_failure_strategy.or(added.version_failure_strategy),
+            }),
+            (own, added) => own.or(added),
+        };
+        // Starts that ask for a version are compared with the label.
+        let default_version = durable_task.as_ref().and_then(|settings| settings.default_version.clone());
         let queues = match (manifest.queues.clone(), queues) {
             (Some(own), Some(added)) => Some(QueueSettings {
                 batch_size: own.batch_size.or(added.batch_size),
@@ -100,6 +121,8 @@ impl HostFile {
             (own, added) => own.or(added),
         };
         Manifest {
+            version: manifest.version.clone().or(default_version),
+            durable_task,
             http: manifest.http.clone().filter(|http| http.route_prefix.is_some()).or(http),
             queues,
             event_hubs: manifest.event_hubs.clone().filter(|hubs| hubs.max_event_batch_size.is_some()).or(event_hubs),
@@ -119,6 +142,28 @@ impl Settings<'_> {
         let mut sections = sections.split('.').filter(|section| !section.is_empty());
         let inner = sections.try_fold(self.0, |outer, section| member(outer, section)?.as_object())?;
         member(inner, name).filter(|value| !value.is_null())
+    }
+
+    /// What it says of durable functions.
+    fn durable_task(&self) -> Result<Option<DurableTaskSettings>, String> {
+        let section = ["extensions.durableTask", "durableTask"].into_iter().find(|section| self.find(section).is_some());
+        let Some(section) = section else { return Ok(None) };
+        let path = |name: &str| format!("{section}.{name}");
+        let settings = DurableTaskSettings {
+            hub_name: self.text(&path("hubName"))?,
+            default_version: self.text(&path("defaultVersion"))?.filter(|version| !version.is_empty()),
+            version_match_strategy: self.choice(&path("versionMatchStrategy"), &["None", "Strict", "CurrentOrOlder"])?,
+            version_failure_strategy: self.choice(&path("versionFailureStrategy"), &["Reject", "Fail"])?,
+        };
+        Ok(Some(settings).filter(|settings| *settings != DurableTaskSettings::default()))
+    }
+
+    /// One of several words, whose case is ignored.
+    fn choice<T: DeserializeOwned>(&self, path: &str, words: &[&str]) -> Result<Option<T>, String> {
+        let Some(text) = self.text(path)? else { return Ok(None) };
+        let word = words.iter().find(|word| word.eq_ignore_ascii_case(&text));
+        let word = word.ok_or_else(|| format!("`{path}` is '{text}', and must be one of {}", words.join(", ")))?;
+        Ok(Some(serde_json::from_value(Value::from(*word)).expect("it is one of the names")))
     }
 
     fn text(&self, path: &str) -> Result<Option<String>, String> {
@@ -160,8 +205,8 @@ fn note_ignored(path: &str, settings: &Map<String, Value>, ignored: &mut Vec<Str
 /// environment, which `variable` reads, or else values in `local.settings.json`.
 pub fn task_hub(folder: &Path, variable: impl Fn(&str) -> Option<String>) -> Result<Option<String>, BuildError> {
     let path = folder.join(HOST_FILE);
-    let wrong = |why: String| BuildError::Sources(format!("{}: {why}", path.display()));
     let Some(whole) = json_file::read(&path)? else { return Ok(None) };
+    let wrong = |why: String| BuildError::Sources(format!("{}: {why}", path.display()));
     // The first version of Functions had no `extensions`.
     let found = [&["extensions", "durableTask"][..], &["durableTask"]].into_iter().find_map(|sections| {
         let section = sections.iter().try_fold(&whole, |section, name| member(section, name)?.as_object())?;
@@ -170,20 +215,27 @@ pub fn task_hub(folder: &Path, variable: impl Fn(&str) -> Option<String>) -> Res
     let Some((section, value)) = found else { return Ok(None) };
     let key = format!("{section}.hubName");
     let Some(text) = value.as_str() else { return Err(wrong(format!("`{key}` is {value}, but must be a text"))) };
-    let name = resolved(text, |name| {
-        match variable(name) {
+    named_hub(text, &format!("{}: `{key}`", path.display()), folder, variable).map(Some)
+}
+
+/// The same for a name that was read before. `place`: where, for errors.
+pub fn named_hub(
+    text: &str,
+    place: &str,
+    folder: &Path,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<String, BuildError> {
+    let wrong = |why: String| BuildError::Sources(format!("{place} is '{text}', {why}"));
+    let name = resolved(text, |name| match variable(name) {
         Some(value) => Ok(value),
         None => local_setting(folder, name)?.ok_or_else(|| {
-            wrong(format!(
-                "`{key}` is '{text}', but {name} is neither a variable of the environment nor one of the Values in {SETTINGS_FILE}"
-            ))
+            wrong(format!("but {name} is neither a variable of the environment nor one of the Values in {SETTINGS_FILE}"))
         }),
-    }
     })?;
     match check_hub_name(&name) {
-        Some(trouble) if name == text => Err(wrong(format!("`{key}` is '{text}', but {trouble}"))),
-        Some(trouble) => Err(wrong(format!("`{key}` is '{text}', which is '{name}' here, but {trouble}"))),
-        None => Ok(Some(name)),
+        Some(trouble) if name == text => Err(wrong(format!("but {trouble}"))),
+        Some(trouble) => Err(wrong(format!("which is '{name}' here, but {trouble}"))),
+        None => Ok(name),
     }
 }
 
@@ -208,12 +260,7 @@ fn local_setting(folder: &Path, name: &str) -> Result<Option<String>, BuildError
 
 /// The environment that `local.settings.json` sets for an app that runs on the developer's machine. It is never part of an app.
 pub fn local_settings(folder: &Path) -> Result<BTreeMap<String, String>, BuildError> {
-    let path = folder.join(SETTINGS_FILE);
-    let Some(whole) = json_file::read(&path)? else { return Ok(BTreeMap::new()) };
-    if member(&whole, "IsEncrypted") == Some(&Value::Bool(true)) {
-        let why = "its values are encrypted: decrypt it with `func settings decrypt` of Azure Functions Core Tools";
-        return Err(BuildError::Sources(format!("{}: {why}", path.display())));
-    }
+    let Some(whole) = read_local_settings(folder)? else { return Ok(BTreeMap::new()) };
     let Some(values) = member(&whole, "Values").and_then(Value::as_object) else { return Ok(BTreeMap::new()) };
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
@@ -222,8 +269,47 @@ pub fn local_settings(folder: &Path) -> Result<BTreeMap<String, String>, BuildEr
     Ok(values.iter().map(|(name, value)| (name.clone(), text(value))).collect())
 }
 
+/// What `local.settings.json` says of the host that runs the app there.
+#[derive(Debug, Default, PartialEq)]
+pub struct LocalHost {
+    pub port: Option<u16>,
+    /// Origins of pages that may send requests.
+    pub cors_origins: Vec<String>,
+}
+
+impl LocalHost {
+    pub fn read(folder: &Path) -> Result<Self, BuildError> {
+        let Some(whole) = read_local_settings(folder)? else { return Ok(Self::default()) };
+        let Some(host) = member(&whole, "Host").and_then(Value::as_object) else { return Ok(Self::default()) };
+        let wrong = |why: String| BuildError::Sources(format!("{}: {why}", folder.join(SETTINGS_FILE).display()));
+        let port = match member(host, "LocalHttpPort") {
+            None | Some(Value::Null) => None,
+            Some(value) => {
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let port = text.trim().parse().ok().filter(|port| *port > 0);
+                Some(port.ok_or_else(|| wrong(format!("`Host.LocalHttpPort` is {value}, and must be the number of a port")))?)
+            }
+        };
+        let cors = member(host, "CORS").and_then(Value::as_str).unwrap_or_default();
+        let cors_origins = cors.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(str::to_owned).collect();
+        Ok(Self { port, cors_origins })
+    }
+}
+
+fn read_local_settings(folder: &Path) -> Result<Option<Map<String, Value>>, BuildError> {
+    let path = folder.join(SETTINGS_FILE);
+    let Some(whole) = json_file::read(&path)? else { return Ok(None) };
+    if member(&whole, "IsEncrypted") == Some(&Value::Bool(true)) {
+        let why = "its values are encrypted: decrypt it with `func settings decrypt` of Azure Functions Core Tools";
+        return Err(BuildError::Sources(format!("{}: {why}", path.display())));
+    }
+    Ok(Some(whole))
+}
+
 #[cfg(test)]
 mod tests {
+    use dacapo_core::versioning::{AppVersioning, Failure, Match};
+
     use super::*;
 
     #[test]
@@ -240,6 +326,8 @@ mod tests {
         assert_eq!(named, ignored);
         let manifest = file.add_to(Manifest { name: Some("app".into()), ..Manifest::default() });
         assert_eq!(manifest.http.unwrap().route_prefix.as_deref(), Some("v1"));
+        let durable = manifest.durable_task.unwrap();
+        assert_eq!((durable.hub_name.as_deref(), manifest.version), (Some("Hub"), None));
         assert_eq!(read("\u{feff}{}").unwrap(), HostFile::default());
         assert!(read("[]").unwrap_err().contains("not a JSON object"));
         assert!(read(r#"{"extensions":{"http":{"routePrefix":1}}}"#).unwrap_err().contains("must be a text"));
@@ -283,6 +371,28 @@ mod tests {
     }
 
     #[test]
+    fn a_host_file_says_how_orchestrations_are_versioned() {
+        let read = |text: &str| json_file::parse(text).and_then(HostFile::of);
+        let section =
+            r#"{"hubName":"%HUB%","defaultVersion":"2.0","versionMatchStrategy":"strict","versionFailureStrategy":"Fail"}"#;
+        for text in [format!(r#"{{"extensions":{{"durableTask":{section}}}}}"#), format!(r#"{{"durableTask":{section}}}"#)] {
+            let file = read(&text).unwrap();
+            assert!(file.ignored.is_empty(), "{:?}", file.ignored);
+            let manifest = file.add_to(Manifest::default());
+            assert_eq!(manifest.version.as_deref(), Some("2.0"), "with which starts that ask for one are compared");
+            let durable = manifest.durable_task.unwrap();
+            assert_eq!(durable.hub_name.as_deref(), Some("%HUB%"));
+            let expected = AppVersioning { default: "2.0".into(), r#match: Some(Match::Strict), failure: Some(Failure::Fail) };
+            assert_eq!(durable.versioning(), expected);
+            let own = Manifest::parse(br#"{"version":"3","durableTask":{"defaultVersion":"1"}}"#).unwrap();
+            let both = file.add_to(own);
+            assert_eq!((both.version.as_deref(), both.durable_task.unwrap().versioning().default.as_str()), (Some("3"), "1"));
+        }
+        let wrong = read(r#"{"extensions":{"durableTask":{"versionMatchStrategy":"Newest"}}}"#).unwrap_err();
+        assert!(wrong.contains("versionMatchStrategy` is 'Newest'") && wrong.contains("CurrentOrOlder"), "{wrong}");
+    }
+
+    #[test]
     fn local_settings_are_an_environment() {
         let folder = tempfile::tempdir().unwrap();
         assert!(local_settings(folder.path()).unwrap().is_empty());
@@ -290,6 +400,12 @@ mod tests {
         write(r#"{"IsEncrypted":false,"Values":{"A":"1","B":true},"Host":{"CORS":"*"}}"#);
         let settings = local_settings(folder.path()).unwrap();
         assert_eq!(settings.into_iter().collect::<Vec<_>>(), [("A".to_owned(), "1".to_owned()), ("B".into(), "true".into())]);
+        assert_eq!(LocalHost::read(folder.path()).unwrap(), LocalHost { port: None, cors_origins: vec!["*".into()] });
+        write(r#"{"Host":{"LocalHttpPort":"7099","CORS":"http://a.example, http://b.example"}}"#);
+        let host = LocalHost::read(folder.path()).unwrap();
+        assert_eq!((host.port, host.cors_origins), (Some(7099), vec!["http://a.example".into(), "http://b.example".into()]));
+        write(r#"{"Host":{"LocalHttpPort":70000}}"#);
+        assert!(LocalHost::read(folder.path()).unwrap_err().to_string().contains("`Host.LocalHttpPort` is 70000"));
         write(r#"{"IsEncrypted":true,"Values":{}}"#);
         assert!(local_settings(folder.path()).unwrap_err().to_string().contains("encrypted"));
         write("{");

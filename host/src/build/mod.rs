@@ -35,7 +35,7 @@ use std::path::{Path, PathBuf};
 use dacapo_wasm::Manifest;
 
 pub use error::BuildError;
-pub use functions::{HostFile, local_settings, task_hub};
+pub use functions::{HostFile, LocalHost, local_settings, named_hub, task_hub};
 pub use language::Language;
 pub use template::{Template, write_new_app};
 pub use watch::Watch;

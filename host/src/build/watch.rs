@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 
 use super::Language;
+use super::functions::SETTINGS_FILE;
 
 /// Folders and files that tools write beside the sources, and that change with each build.
 const FOLDERS_LEFT_OUT: [&str; 9] = ["__pycache__", "build", "dist", "env", "node_modules", "obj", "target", "venv", "zig-out"];
@@ -51,10 +52,12 @@ impl Watch {
         }
     }
 
-    /// A digest of the contents of the files: a file may be written without a change.
+    /// A digest of the contents of the files that become part of the app: a file may be written without a change, and the settings
+    /// of this machine are watched only.
     pub fn contents(&self) -> [u8; 32] {
         let mut digest = Sha256::new();
-        for path in self.seen.keys() {
+        let is_built = |path: &&PathBuf| path.file_name().is_none_or(|name| name != SETTINGS_FILE);
+        for path in self.seen.keys().filter(is_built) {
             // A file removed meanwhile is noticed as a change.
             let held = fs::read(path).unwrap_or_default();
             digest.update(path.as_os_str().as_encoded_bytes());
@@ -154,6 +157,10 @@ mod tests {
         assert!(!watch.has_changed());
         write("package.json", "{}");
         assert!(watch.has_changed());
+        let before = watch.contents();
+        write("local.settings.json", "{}");
+        assert!(watch.has_changed());
+        assert_eq!(watch.contents(), before, "no build reads them");
         fs::remove_file(directory.path().join("src/app.ts")).unwrap();
         assert!(watch.has_changed());
     }

@@ -3,7 +3,8 @@ use serde::Deserialize;
 
 use super::client::{Connection, Target};
 use super::error::CliError;
-use super::output::{print, print_table, table};
+use super::output::{Table, print, print_table, table};
+use crate::triggers::StartedBy;
 
 /// List the deployed apps and their functions.
 #[derive(Debug, Args)]
@@ -24,6 +25,8 @@ pub(super) struct App {
     pub version: String,
     #[serde(default)]
     pub label: String,
+    #[serde(default)]
+    pub task_hub: String,
     pub functions: Vec<Function>,
     #[serde(default)]
     pub changed: bool,
@@ -58,12 +61,34 @@ pub(super) fn shared_out(shares: &[Share]) -> String {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Function {
     pub name: String,
     pub kind: String,
+    /// Of a trigger; none from a host of an earlier release.
+    #[serde(default)]
+    pub started_by: Option<StartedBy>,
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+impl Function {
+    /// What starts it, on a host at this address; of what orchestrations call, nothing.
+    pub fn started_by(&self, server: &str) -> String {
+        let text = self.started_by.as_ref().map_or_else(String::new, |started_by| started_by.text(server));
+        if self.disabled { format!("{text} (disabled)") } else { text }
+    }
 }
 
 impl App {
+    /// Its functions, and what starts them, on a host at this address.
+    pub fn functions_table(&self, server: &str) -> Table {
+        let mut functions = table(["FUNCTION", "KIND", "STARTED BY"]);
+        let row = |function: &Function| [function.name.clone(), function.kind.clone(), function.started_by(server)];
+        functions.add_rows(self.functions.iter().map(row));
+        functions
+    }
+
     /// Enough of the digest to tell versions apart.
     pub fn short_version(&self) -> &str {
         self.version.get(..12).unwrap_or(&self.version)
@@ -81,10 +106,11 @@ impl Apps {
         if apps.is_empty() {
             return print("No app is deployed yet: `dacapo deploy APP.wasm` deploys one.");
         }
-        let mut rows = table(["APP", "VERSION", "LABEL", "FUNCTION", "KIND"]);
+        let mut rows = table(["APP", "VERSION", "LABEL", "FUNCTION", "KIND", "STARTED BY"]);
         for app in &apps {
             for function in &app.functions {
-                rows.add_row([&app.app, app.short_version(), &app.label, &function.name, &function.kind]);
+                let started_by = function.started_by(client.server());
+                rows.add_row([&app.app, app.short_version(), &app.label, &function.name, &function.kind, &started_by]);
             }
         }
         print_table(rows)

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -9,11 +10,12 @@ use super::error::CliError;
 use super::inspect;
 use super::output::{bytes, print, print_table};
 use crate::build::{BuildError, Language, Options, Source};
+use crate::triggers::StartedBy;
 
 /// Build an app, in any of the languages, from its folder.
 ///
 /// Uses the tool chain on the path, and says how to install it if it is missing. The SDK comes with this program, which
-/// writes it to .dacapo/sdk in the folder.
+/// writes it to .dacapo/sdk in the folder. Types of TypeScript are not checked here, but by `dacapo dev` and `npx tsc --noEmit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -70,7 +72,8 @@ impl Build {
         let inspection = inspect::inspect(&wasm)?;
         if self.json {
             let (language, seconds) = (source.language.to_string(), elapsed.as_secs_f64());
-            let built = Built { file: &out, language, seconds, inspection: &inspection };
+            let started_by = inspect::started_by(&inspection);
+            let built = Built { file: &out, language, seconds, started_by, inspection: &inspection };
             print(serde_json::to_string(&built).expect("its keys are texts"))?;
         } else {
             print(format_args!("{}: {}, built in {elapsed:.1?}", out.display(), bytes(inspection.bytes)))?;
@@ -82,10 +85,13 @@ impl Build {
 
 /// What was built, for programs.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Built<'a> {
     file: &'a Path,
     language: String,
     seconds: f64,
+    /// What starts its triggers, by name.
+    started_by: BTreeMap<String, StartedBy>,
     #[serde(flatten)]
     inspection: &'a Inspection,
 }

@@ -39,9 +39,9 @@ pub(super) const DEFAULT_SERVER: &str = "http://127.0.0.1:7071";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Host")]
 pub(super) struct Connection {
-    /// The address of the host.
-    #[arg(long, env = "DACAPO_SERVER", value_name = "URL", default_value = DEFAULT_SERVER)]
-    server: String,
+    /// The address of the host [default: http://127.0.0.1:7071].
+    #[arg(long, env = "DACAPO_SERVER", value_name = "URL")]
+    server: Option<String>,
     /// The task hub [default: that of the key, or else the host's default one].
     #[arg(long, env = "DACAPO_TASK_HUB", value_name = "NAME")]
     pub task_hub_name: Option<String>,
@@ -86,7 +86,7 @@ impl fmt::Debug for Key {
 impl Connection {
     /// Connects to a host that the configuration names.
     pub fn use_named(&mut self, named: &ConnectionSetting) -> Result<(), CliError> {
-        self.server.clone_from(&named.server);
+        self.server = Some(named.server.clone());
         if let Some(path) = &named.key_file {
             self.key = Some(Key::read(path)?);
         }
@@ -97,8 +97,13 @@ impl Connection {
         Ok(())
     }
 
+    /// Uses a port of this machine if no address is given.
+    pub fn use_port(&mut self, port: u16) {
+        self.server.get_or_insert_with(|| format!("http://127.0.0.1:{port}"));
+    }
+
     pub fn client(&self) -> Client {
-        let server = self.server.trim_end_matches('/');
+        let server = self.server.as_deref().unwrap_or(DEFAULT_SERVER).trim_end_matches('/');
         let server = if server.contains("://") { server.to_owned() } else { format!("http://{server}") };
         let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_connect(Some(CONNECT_TIMEOUT));
         // A proxy cannot reach this machine's own loopback address.

@@ -6,18 +6,22 @@ use dacapo_wasm::Manifest;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::app_hub::AppHub;
 use super::apps::{App, shared_out};
 use super::check::app_of;
 use super::client::{Answer, Client, Connection, Target};
 use super::error::CliError;
 use super::live::Live;
-use super::output::{note, print, print_table, short, table};
+use super::output::{note, print, print_table, short};
 use super::rollback::named;
 use super::{gate, versions};
+use crate::build::{self, BuildError};
 
 /// Deploy an app: a WebAssembly component, or a core module that follows the contract.
 ///
 /// Each deployment is a version. New orchestrations run on the newest one; running ones stay on theirs.
+///
+/// The task hub is the one of --task-hub-name, or else of the app's host.json, or else that of the key or the host's default one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,9 +56,10 @@ pub(super) struct Deploy {
 }
 
 impl Deploy {
-    pub fn run(self) -> Result<(), CliError> {
+    pub fn run(mut self) -> Result<(), CliError> {
         let bytes = with_manifest(&self.file, self.manifest.as_deref())?;
         let name = self.app.unwrap_or_else(|| name_of(&self.file, &bytes));
+        let hub = AppHub::decide(&mut self.connection, || hub_of(&self.file, &bytes))?;
         let client = self.connection.client();
         // The first version of an app has no histories to go on with.
         if self.check && client.get(&versions::target(&name))?.status != 404 {
@@ -71,7 +76,7 @@ impl Deploy {
         let target =
             Target::host(["admin", "apps", name.as_str()]).with_some("label", self.label).with_some("weight", self.weight);
         let weight = self.weight;
-        let answer = post(&client, target, &bytes)?;
+        let answer = post(&client, target, &bytes).map_err(|error| hub.explain(error))?;
         if self.connection.json {
             return print(answer);
         }
@@ -81,7 +86,12 @@ impl Deploy {
             (true, false) => "is deployed; another version stays the active one",
             (false, _) => "was the active version already",
         };
-        print(format_args!("App '{}': version {} {change}.", app.app, named(app.short_version(), &app.label)))?;
+        print(format_args!(
+            "App '{}': version {} {change}, in the task hub '{}'.",
+            app.app,
+            named(app.short_version(), &app.label),
+            app.task_hub
+        ))?;
         if let Some(weight) = weight.filter(|_| app.active) {
             note(format_args!(
                 "--weight {weight} has changed nothing: it is the active version. To share out the new starts: dacapo route {} {}={weight} \
@@ -94,9 +104,7 @@ impl Deploy {
         if !app.new_starts.is_empty() && (!app.active || app.new_starts.len() > 1) {
             print(shared_out(&app.new_starts))?;
         }
-        let mut functions = table(["FUNCTION", "KIND"]);
-        functions.add_rows(app.functions.iter().map(|function| [&function.name, &function.kind]));
-        print_table(functions)?;
+        print_table(app.functions_table(client.server()))?;
         renamed(&app).iter().for_each(note);
         Ok(())
     }
@@ -211,6 +219,15 @@ impl Progress {
             let _ = live.clear();
         }
     }
+}
+
+/// The task hub that an app names in its manifest. Errors in a manifest are ignored here: the host reports them.
+fn hub_of(file: &Path, bytes: &[u8]) -> Result<Option<String>, BuildError> {
+    let settings = Manifest::read(bytes).ok().flatten().and_then(|manifest| manifest.durable_task);
+    let Some(text) = settings.and_then(|settings| settings.hub_name) else { return Ok(None) };
+    let place = format!("{}: `hubName` of its host.json", file.display());
+    let folder = file.parent().unwrap_or(Path::new(""));
+    build::named_hub(&text, &place, folder, |variable| std::env::var(variable).ok()).map(Some)
 }
 
 /// The name of the app. Errors in a manifest are ignored here: the host reports them.

@@ -1,10 +1,13 @@
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use tokio::sync::watch;
 
+use super::app_hub::AppHub;
 use super::apps::App;
 use super::build::SourceArguments;
 use super::client::{Client, Connection, DEFAULT_SERVER, Target};
@@ -12,12 +15,12 @@ use super::deploy::Deployable;
 use super::error::CliError;
 use super::following::{InstanceEvent, follow};
 use super::interrupt;
-use super::output::{note, shell_word};
-use super::serve::settings_for_developing;
+use super::output::{note, shell_word, table_text};
+use super::serve::Developing;
 use super::versions::{self, Version, VersionList};
 use super::view::View;
 use crate::access::{FirstKey, KeyPolicy};
-use crate::build::{OWN_FOLDER, Options, Source, TypeCheck, Watch, local_settings};
+use crate::build::{LocalHost, OWN_FOLDER, Options, Source, TypeCheck, Watch, local_settings, task_hub};
 use crate::secrets::SecretsKeySource;
 use crate::serve::{Announce, Start, run};
 
@@ -38,6 +41,9 @@ const VERSIONS_KEPT: usize = 5;
 /// Uses the host at --server. If none runs there, and the address is of this machine, one is run until this command ends, with
 /// its data in .dacapo/data in the folder: what was started before goes on with the next `dacapo dev`.
 ///
+/// Its task hub is the one of --task-hub-name, or else of the configuration, or else of host.json. That host has the values of
+/// local.settings.json as the environment of the app, also when they change, and takes its port and CORS from there.
+///
 /// A change is a new version: instances that have begun stay on the one before. Where the host keeps no more versions, the oldest
 /// that no instance needs are removed. Files that the build does not read are not looked at.
 #[derive(Debug, Args)]
@@ -55,14 +61,34 @@ pub(super) struct Dev {
 impl Dev {
     pub fn run(self) -> Result<(), CliError> {
         let (source, options) = self.source.find()?;
-        let client = self.connection.client();
-        let json = self.connection.json;
-        let own_host = OwnHost::start_if_needed(&client, &source.folder, json)?;
+        let Self { mut connection, .. } = self;
+        let local = LocalHost::read(&source.folder)?;
+        if let Some(port) = local.port {
+            connection.use_port(port);
+        }
+        let option = connection.task_hub_name.clone().filter(|hub| !hub.is_empty());
+        let hub = AppHub::decide(&mut connection, || task_hub(&source.folder, |variable| std::env::var(variable).ok()))?;
+        let client = connection.client();
+        let json = connection.json;
+        let developing = |address| Developing {
+            data: source.folder.join(OWN_FOLDER).join("data"),
+            address,
+            hub: option,
+            hub_of_app: hub.name().map(str::to_owned),
+            cors_origins: local.cors_origins,
+        };
+        let own_host = OwnHost::start_if_needed(&client, &source.folder, developing, json)?;
+        // The configuration of our own host may name another task hub than the app.
+        if let Some(host) = &own_host {
+            connection.task_hub_name = Some(host.task_hub.clone());
+        }
+        let client = connection.client();
         if own_host.is_none() {
             interrupt::says("No longer watching the files; the host goes on.".into());
         }
         let events = follow(client.clone(), Target::management(["events"]), None)?;
-        let round = Round { source, options, client, deployed: None };
+        let settings = own_host.as_ref().map(|host| host.settings.clone());
+        let round = Round { source, options, client, hub, settings, deployed: None };
         thread::Builder::new().name("builds".into()).spawn(move || round.repeat()).map_err(no_thread)?;
         show(&events, View::lines(json), own_host)
     }
@@ -72,6 +98,8 @@ impl Dev {
 fn show(events: &Receiver<InstanceEvent>, mut view: View, own_host: Option<OwnHost>) -> Result<(), CliError> {
     loop {
         match events.recv_timeout(LOOK) {
+            // The host's own: messages of queues, and schedules.
+            Ok(InstanceEvent::Status(status)) if status.instance.is_built_in() => {}
             Ok(InstanceEvent::Status(status)) => view.show(*status)?,
             Ok(InstanceEvent::Missed(count)) => view.say(format!("{count} changes came too fast and are not shown")),
             Ok(InstanceEvent::Refused(error)) => return Err(error),
@@ -94,6 +122,9 @@ struct Round {
     source: Source,
     options: Options,
     client: Client,
+    hub: AppHub,
+    /// Those of our own host.
+    settings: Option<LocalSettings>,
     deployed: Option<Deployed>,
 }
 
@@ -115,6 +146,11 @@ impl Round {
             note("dacapo: waiting for changes of files; Ctrl-C ends");
             watch.wait_for_change(LOOK);
             note("dacapo: changed, building");
+            if let Some(settings) = &self.settings
+                && let Err(error) = settings.read_again()
+            {
+                error.report();
+            }
         }
     }
 
@@ -138,16 +174,16 @@ impl Round {
             note(format_args!("dacapo: nothing changed: what was built in {built:.1?} is what is deployed"));
             return Ok(());
         }
-        let app = self.deploy(&file)?;
+        let app = self.deploy(&file).map_err(|error| self.hub.explain(error))?;
         self.deployed = Some(Deployed { version: app.version.clone(), contents });
-        let functions: Vec<&str> = app.functions.iter().map(|function| function.name.as_str()).collect();
         note(format_args!(
-            "dacapo: app '{}', version {} with {}: built in {built:.1?}, deployed after {:.1?}",
+            "dacapo: app '{}', version {}, in the task hub '{}': built in {built:.1?}, deployed after {:.1?}",
             app.app,
             app.short_version(),
-            functions.join(", "),
+            app.task_hub,
             began.elapsed(),
         ));
+        note(table_text(app.functions_table(self.client.server())));
         note(format_args!("dacapo: {}", self.next(&app)));
         Ok(())
     }
@@ -204,18 +240,63 @@ fn in_the_way(versions: &[Version]) -> Vec<&Version> {
 /// A host that runs in this process, on a thread. Ctrl-C stops it in good order, as it stops `dacapo serve`.
 struct OwnHost {
     end: Receiver<Result<(), CliError>>,
+    /// The hub of requests that name none.
+    task_hub: String,
+    settings: LocalSettings,
+}
+
+/// The settings of an app that our own host runs: those of its configuration, and those in `local.settings.json`.
+#[derive(Clone)]
+struct LocalSettings {
+    app: PathBuf,
+    of_host: BTreeMap<String, String>,
+    current: watch::Sender<BTreeMap<String, String>>,
+}
+
+impl LocalSettings {
+    fn read(app: &Path, of_host: BTreeMap<String, String>) -> Result<Self, CliError> {
+        let settings = Self { app: app.to_owned(), of_host, current: watch::Sender::default() };
+        settings.current.send_replace(settings.whole()?);
+        Ok(settings)
+    }
+
+    /// Hands changed ones to the host. Functions that begin from now on see them.
+    fn read_again(&self) -> Result<(), CliError> {
+        let now = self.whole()?;
+        let put = |current: &mut BTreeMap<String, String>| {
+            let is_changed = *current != now;
+            *current = now;
+            is_changed
+        };
+        if self.current.send_if_modified(put) {
+            note("dacapo: functions that begin from now on see the changed settings of local.settings.json");
+        }
+        Ok(())
+    }
+
+    fn whole(&self) -> Result<BTreeMap<String, String>, CliError> {
+        let local = local_settings(&self.app)?;
+        Ok(self.of_host.clone().into_iter().chain(local).collect())
+    }
 }
 
 impl OwnHost {
     /// None where a host answers already.
-    fn start_if_needed(client: &Client, app: &Path, json: bool) -> Result<Option<Self>, CliError> {
+    fn start_if_needed(
+        client: &Client,
+        app: &Path,
+        developing: impl FnOnce(String) -> Developing,
+        json: bool,
+    ) -> Result<Option<Self>, CliError> {
         let unreachable = match answers(client) {
             Ok(()) => return Ok(None),
             Err(error) => error,
         };
         let Some(address) = client.loopback_address() else { return Err(unreachable) };
-        let mut settings = settings_for_developing(&app.join(OWN_FOLDER).join("data"), &address)?;
-        settings.environment.extend(local_settings(app)?);
+        let settings = developing(address).load()?;
+        let task_hub = settings.task_hub.clone();
+        let local = LocalSettings::read(app, settings.environment.clone())?;
+        let environment = Some(local.current.subscribe());
         let (sender, end) = channel();
         let serve = move || {
             let start = Start {
@@ -224,12 +305,13 @@ impl OwnHost {
                 first_key: FirstKey::default(),
                 announce: Announce { json, ready_file: None },
                 recover: Vec::new(),
+                environment,
             };
             // Nobody listens any more when this command has ended already.
             let _ = sender.send(run(settings, &start).map_err(CliError::from));
         };
         thread::Builder::new().name("host".into()).spawn(serve).map_err(no_thread)?;
-        let host = Self { end };
+        let host = Self { end, task_hub, settings: local };
         let began = Instant::now();
         while answers(client).is_err() {
             if let Some(ended) = host.ended() {

@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use dacapo_wasm::{Access, FileKind, Finding, ImportedInterface, Inspection, Memory};
+use dacapo_core::FunctionName;
+use dacapo_wasm::{Access, FileKind, Finding, ImportedInterface, InspectedFunction, Inspection, Memory};
 
 use super::error::CliError;
 use super::output::{Table, bytes, print, print_table, table};
+use crate::triggers::{StartedBy, Trigger};
 
 /// Show what is in a WebAssembly file: its functions, its imports and how the host provides them, and any reasons why it cannot
 /// be deployed.
@@ -76,11 +79,26 @@ pub(super) fn show(inspection: &Inspection) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Its functions and their kinds.
+/// Its functions and their kinds, and what starts them.
 pub(super) fn functions(inspection: &Inspection) -> Table {
-    let mut functions = table(["FUNCTION", "KIND"]);
-    functions.add_rows(inspection.functions.iter().map(|function| [function.name.as_str(), function.kind]));
+    let started_by = started_by(inspection);
+    let mut functions = table(["FUNCTION", "KIND", "STARTED BY"]);
+    functions.add_rows(inspection.functions.iter().map(|function| {
+        let trigger = started_by.get(&function.name);
+        [function.name.clone(), function.kind.to_owned(), trigger.map_or_else(String::new, |trigger| trigger.text(""))]
+    }));
     functions
+}
+
+/// What starts the triggers of a file, by name. One whose bindings are invalid is refused when the file is deployed.
+pub(super) fn started_by(inspection: &Inspection) -> BTreeMap<String, StartedBy> {
+    let prefix = inspection.manifest.as_ref().and_then(|manifest| manifest.http.as_ref()?.route_prefix.as_deref());
+    let one = |function: &InspectedFunction| {
+        let trigger = Trigger::parse(function.bindings.as_ref()?).ok()?;
+        let name = FunctionName::new(&function.name).ok()?;
+        Some((function.name.clone(), StartedBy::of(&name, &trigger, prefix)))
+    };
+    inspection.functions.iter().filter_map(one).collect()
 }
 
 fn name_of(kind: FileKind) -> &'static str {

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
+use dacapo_core::guest::BUILT_IN_PREFIX;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -56,6 +57,11 @@ pub(super) struct Instance {
 impl Instance {
     pub fn has_ended(&self) -> bool {
         matches!(self.runtime_status.as_str(), "Completed" | "Failed" | "Terminated" | "Canceled")
+    }
+
+    /// Whether it is one of the host's own: a message of a queue, or a schedule.
+    pub fn is_built_in(&self) -> bool {
+        self.name.starts_with(BUILT_IN_PREFIX)
     }
 
     /// The output, or `null`.

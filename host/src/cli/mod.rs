@@ -12,6 +12,7 @@
 //! - interaction: [`waiting`] (for the end), [`event_stream`] and [`following`] (events), [`view`] and [`live`] (drawing),
 //!   [`interrupt`] (Ctrl-C), [`confirm`].
 
+mod app_hub;
 mod apps;
 mod audit;
 mod build;

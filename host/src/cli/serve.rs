@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use toml::{Table, Value};
@@ -64,6 +64,7 @@ impl Serve {
             first_key: FirstKey::find(first_key, self.first_key_file)?,
             announce: Announce { json: self.json, ready_file: self.ready_file },
             recover: self.recover,
+            environment: None,
         };
         Ok(run(settings, &start)?)
     }
@@ -199,19 +200,51 @@ impl HubArguments {
     /// The settings from all sources, as for a host.
     pub fn load(self) -> Result<Settings, CliError> {
         let flags = [("data", data_flag(self.data)?), ("task_hub", self.task_hub_name.map(Value::String))];
-        load(self.config, Vec::new(), flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+        load(self.config, Vec::new(), given(flags))
     }
 }
 
-/// The settings from all sources, as for a host, with the data directory and address of `dacapo dev`.
-pub(super) fn settings_for_developing(data: &Path, address: &str) -> Result<Settings, CliError> {
-    let flags = [("data", data_flag(Some(data.to_owned()))?), ("address", Some(Value::from(address)))];
-    load(None, Vec::new(), flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect())
+/// What `dacapo dev` sets of its own host.
+pub(super) struct Developing {
+    /// The data directory.
+    pub data: PathBuf,
+    pub address: String,
+    /// The task hub that its options name.
+    pub hub: Option<String>,
+    /// The one that the app names: for a configuration that says none.
+    pub hub_of_app: Option<String>,
+    /// The same, of origins of pages.
+    pub cors_origins: Vec<String>,
+}
+
+impl Developing {
+    /// The settings from all sources, as for a host.
+    pub fn load(self) -> Result<Settings, CliError> {
+        let Self { data, address, hub, hub_of_app, cors_origins } = self;
+        let flags = [("data", data_flag(Some(data))?), ("address", Some(address.into())), ("task_hub", hub.map(Value::from))];
+        let origins = Some(cors_origins).filter(|origins| !origins.is_empty());
+        let defaults = [("task_hub", hub_of_app.map(Value::from)), ("http.cors_origins", origins.map(Value::from))];
+        load_with(given(defaults), None, Vec::new(), given(flags))
+    }
+}
+
+fn given<const N: usize>(settings: [(&'static str, Option<Value>); N]) -> Vec<(&'static str, Value)> {
+    settings.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
 fn load(config: Option<PathBuf>, texts: Vec<(String, String)>, flags: Vec<(&'static str, Value)>) -> Result<Settings, CliError> {
+    load_with(Vec::new(), config, texts, flags)
+}
+
+fn load_with(
+    defaults: Vec<(&'static str, Value)>,
+    config: Option<PathBuf>,
+    texts: Vec<(String, String)>,
+    flags: Vec<(&'static str, Value)>,
+) -> Result<Settings, CliError> {
     let default_file = || Some(PathBuf::from(config::FILE_NAME)).filter(|path| path.exists());
     let sources = Sources {
+        defaults,
         file: config.or_else(default_file),
         environment: std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect(),
         texts,

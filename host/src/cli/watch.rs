@@ -20,7 +20,8 @@ const REDRAW_IDLE: Duration = Duration::from_secs(1);
 /// Follow one instance to its end, or all instances as they change.
 ///
 /// On a terminal a table is kept up to date; elsewhere each change is a line. The table of all instances begins with those
-/// that have not ended; the instance that changed last comes first. A lost connection is reopened. Ctrl-C ends it.
+/// that have not ended; the instance that changed last comes first. Messages of queues and schedules, which are instances too, are
+/// shown with --id-prefix only. A lost connection is reopened. Ctrl-C ends it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -93,6 +94,9 @@ impl Watch {
 
     fn means(&self, instance: &Instance) -> bool {
         let status = &instance.runtime_status;
+        if instance.is_built_in() && self.id_prefix.is_none() {
+            return false;
+        }
         self.runtime_status.is_empty() || self.runtime_status.iter().any(|name| name.eq_ignore_ascii_case(status))
     }
 

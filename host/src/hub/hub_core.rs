@@ -6,7 +6,7 @@ use std::sync::{Arc, RwLock};
 
 use dacapo_core::execution::check_payload;
 use dacapo_core::scripted::Scripted;
-use dacapo_core::{Delivery, Event, InstanceId, Message, Payload, Timestamp};
+use dacapo_core::{Delivery, Event, FunctionName, InstanceId, Message, Payload, Timestamp};
 use dacapo_store::{Store, StoreStats};
 use dacapo_wasm::Tenant;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -205,6 +205,12 @@ impl HubCore {
 
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.read().expect("no holder of this lock panics").clone()
+    }
+
+    /// Whether the trigger of this name does not run, by itself or by the settings of its app.
+    pub fn is_disabled(&self, trigger: &FunctionName) -> bool {
+        let known = self.catalog.disabled(trigger);
+        known.is_some_and(|(app, disabled)| disabled.holds(trigger, &self.rules().of_app(&app).environment))
     }
 
     /// Puts a client's message into the mailbox of its instance, and waits until the turn that takes it in is durable.

@@ -155,8 +155,9 @@ impl Hub {
         self.0.activities.set_limits(size(rules.limits.concurrent_activities), size(rules.limits.concurrent_messages));
         self.0.take_messages_back();
         self.0.triggers.set_limit(size(rules.limits.concurrent_triggers));
-        // They may name settings of the environment.
+        // They may name settings of the environment, and these may enable triggers.
         self.0.spawn_schedules_of_apps(Startup::Nobody);
+        self.0.wake_messages(self.0.catalog.queues().into_iter().map(|(queue, _)| queue).collect());
         while self.0.begin_waiting_activity() {}
     }
 

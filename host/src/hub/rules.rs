@@ -32,6 +32,11 @@ impl Rules {
         Arc::new(Self { execution: limits.execution(), limits, policy, of_apps })
     }
 
+    /// The policy of an app.
+    pub fn of_app(&self, app: &str) -> &Policy {
+        self.of_apps.get(app).unwrap_or(&self.policy)
+    }
+
     pub fn run_queue(&self) -> RunQueueLimits {
         RunQueueLimits { turns: size(self.limits.turns_at_once), hot: size(self.limits.hot_instances) }
     }

@@ -312,6 +312,16 @@ impl Hubs {
         Ok(())
     }
 
+    /// Applies a change that concerns all hubs to those that are open. An error is logged.
+    pub async fn refresh_all(&self) {
+        let names: Vec<String> = self.0.places().keys().cloned().collect();
+        for hub in names {
+            if let Err(error) = self.refresh(&hub).await {
+                tracing::error!(hub, %error, "a change of the settings could not be applied to the task hub");
+            }
+        }
+    }
+
     /// Removes a hub with everything in it. Errors: `Control(NoHub)`, `Closing` if its file is still in use.
     ///
     /// Its file is removed before its record: if the host dies in between, there is an empty hub, and never a new one with the

@@ -29,6 +29,45 @@ pub struct Trigger {
     pub source: Source,
     /// Its outputs to queues: the name of the binding, and the queue.
     pub queues: Vec<(String, String)>,
+    pub disabled: Disabled,
+}
+
+/// Whether a trigger does not run, although an operator may run it by hand. So may a setting of its app:
+/// `AzureWebJobs.NAME.Disabled`, where NAME is that of the function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disabled {
+    No,
+    Yes,
+    /// If this setting of its app is true.
+    IfSet(String),
+}
+
+impl Disabled {
+    fn parse(binding: &Map<String, Value>) -> Result<Self, InvalidBindings> {
+        match binding.get("disabled") {
+            None | Some(Value::Null | Value::Bool(false)) => Ok(Self::No),
+            Some(Value::Bool(true)) => Ok(Self::Yes),
+            Some(Value::String(setting)) => Ok(Self::IfSet(setting.trim_matches('%').to_owned())),
+            Some(_) => Err(invalid("its `disabled` must be true, false, or the name of a setting")),
+        }
+    }
+
+    /// Whether the trigger of this function is disabled in an app with these settings.
+    pub fn holds(&self, function: &FunctionName, settings: &[(String, String)]) -> bool {
+        // A variable of the environment has no dots, so the original reads both.
+        let own = [".", "__"].map(|dot| format!("AzureWebJobs{dot}{function}{dot}Disabled"));
+        let named = match self {
+            Self::Yes => return true,
+            Self::IfSet(setting) => Some(setting),
+            Self::No => None,
+        };
+        let is_true = |value: &str| value == "1" || value.eq_ignore_ascii_case("true");
+        own.iter().chain(named).any(|wanted| {
+            // A grant of the task hub comes after what the host gives to all.
+            let found = settings.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            found.is_some_and(|(_, value)| is_true(value.trim()))
+        })
+    }
 }
 
 /// What starts a trigger.
@@ -105,7 +144,7 @@ impl Trigger {
         if bindings.len() > BINDINGS_MAX {
             return Err(invalid(format!("it has {} bindings, {BINDINGS_MAX} are allowed", bindings.len())));
         }
-        let (mut source, mut queues) = (None, Vec::new());
+        let (mut source, mut queues, mut disabled) = (None, Vec::<(String, String)>::new(), Disabled::No);
         for binding in &bindings {
             let kind = text(binding, "type")?.ok_or_else(|| invalid("a binding has no `type`"))?;
             let known = match kind.as_str() {
@@ -126,6 +165,11 @@ impl Trigger {
                     let name = text(binding, "name")?.filter(|name| !name.is_empty());
                     let name = name.ok_or_else(|| invalid(format!("its output `{kind}` has no `name`")))?;
                     let member = if kind == "queue" { "queueName" } else { "eventHubName" };
+                    if queues.iter().any(|(known, _)| *known == name) {
+                        return Err(invalid(format!(
+                            "two of its outputs have the name '{name:.80}': give one of them another `name`"
+                        )));
+                    }
                     queues.push((name, queue_of(binding, member)?));
                     continue;
                 }
@@ -137,12 +181,13 @@ impl Trigger {
                 }
                 _ => return Err(invalid(format!("this host has no binding of the type '{kind:.80}'"))),
             };
+            disabled = Disabled::parse(binding)?;
             if source.replace(known).is_some() {
                 return Err(invalid("it has two triggers among its bindings, and a function has one"));
             }
         }
         let source = source.ok_or_else(|| invalid("it has no trigger among its bindings, such as `httpTrigger`"))?;
-        Ok(Self { source, queues })
+        Ok(Self { source, queues, disabled })
     }
 }
 
@@ -276,6 +321,28 @@ mod tests {
     }
 
     #[test]
+    fn a_trigger_is_disabled_by_itself_or_by_a_setting() {
+        let trigger =
+            |disabled: &str| Trigger::parse(&format!(r#"[{{"type":"manualTrigger","disabled":{disabled}}}]"#)).unwrap().disabled;
+        let function = FunctionName::new("Nightly").unwrap();
+        for (disabled, settings, expected) in [
+            ("null", &[][..], false),
+            ("true", &[], true),
+            ("false", &[("AzureWebJobs.Nightly.Disabled", "true")], true),
+            ("false", &[("azurewebjobs.NIGHTLY.disabled", "1")], true),
+            ("false", &[("AzureWebJobs__Nightly__Disabled", "True")], true),
+            ("false", &[("AzureWebJobs.Nightly.Disabled", "false"), ("AzureWebJobs.Other.Disabled", "true")], false),
+            ("\"IS_OFF\"", &[("IS_OFF", "true")], true),
+            ("\"%IS_OFF%\"", &[("IS_OFF", "true")], true),
+            ("\"IS_OFF\"", &[("IS_OFF", "0")], false),
+            ("\"IS_OFF\"", &[("IS_OFF", "1"), ("IS_OFF", "0")], false),
+        ] {
+            let settings: Vec<_> = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            assert_eq!(trigger(disabled).holds(&function, &settings), expected, "{disabled} {settings:?}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_run_is_refused_by_name() {
         for (bindings, says) in [
             ("", "no JSON array"),
@@ -293,6 +360,11 @@ mod tests {
             (r#"[{"type":"httpTrigger","authLevel":"user"}]"#, "'user'"),
             (r#"[{"type":"httpTrigger","methods":"get"}]"#, "array of texts"),
             (r#"[{"type":"httpTrigger","methods":["g t"]}]"#, "'g t'"),
+            (r#"[{"type":"httpTrigger","disabled":1}]"#, "`disabled` must be"),
+            (
+                r#"[{"type":"manualTrigger"},{"type":"queue","name":"o","queueName":"a"},{"type":"eventHub","name":"o","eventHubName":"b"}]"#,
+                "two of its outputs have the name 'o'",
+            ),
         ] {
             let why = Trigger::parse(bindings).unwrap_err().to_string();
             assert!(why.contains(says), "{bindings}: {why}");

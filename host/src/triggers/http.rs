@@ -132,7 +132,9 @@ impl Returned {
             }
             (None, None) => Bytes::new(),
         };
-        let mut response = Response::new(body);
+        // A client would read a body as the beginning of the next response.
+        let is_bare = matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+        let mut response = Response::new(if is_bare { Bytes::new() } else { body });
         *response.status_mut() = status;
         let count = headers.len();
         if count > HEADERS_MAX || headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > HEADERS_BYTES_MAX
@@ -147,7 +149,7 @@ impl Returned {
                 response.headers_mut().append(header, value);
             }
         }
-        if is_text && !response.headers().contains_key(CONTENT_TYPE) {
+        if is_text && !is_bare && !response.headers().contains_key(CONTENT_TYPE) {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         }
         Ok(response)
@@ -210,6 +212,10 @@ mod tests {
         assert_eq!(outputs["q"], json!([1]));
         let bytes = answer_of(r#"{"response":{"bodyBase64":"/wA="}}"#).unwrap().0;
         assert_eq!((bytes.status(), bytes.body().as_ref()), (StatusCode::OK, &[0xff, 0][..]));
+        for status in [204, 205, 304] {
+            let bare = answer_of(&json!({ "response": { "status": status, "body": "x" } }).to_string()).unwrap().0;
+            assert_eq!((bare.status().as_u16(), bare.body().len(), bare.headers().len()), (status, 0, 0));
+        }
         for nothing in ["null", "{}", r#"{"outputs":{}}"#] {
             assert_eq!(answer_of(nothing).unwrap().0.status(), StatusCode::NO_CONTENT);
         }

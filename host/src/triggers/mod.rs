@@ -2,13 +2,16 @@
 //!
 //! - [`bindings`]: the description of a trigger, as in a `function.json`.
 //! - [`route`]: templates of routes, and which of them a path matches. [`routes`]: the routes of a task hub.
+//! - [`listing`]: how they are shown.
 //! - [`http`]: the JSON that stands for a request and for a response. [`queue`]: the same for messages.
 
 pub mod bindings;
 pub mod http;
+pub mod listing;
 pub mod queue;
 pub mod route;
 pub mod routes;
 
-pub use bindings::{AuthLevel, HttpTrigger, InvalidBindings, Parsed, Source, Trigger};
+pub use bindings::{AuthLevel, Disabled, HttpTrigger, InvalidBindings, Parsed, Source, Trigger};
+pub use listing::StartedBy;
 pub use routes::{RouteConflict, Routes, Served};

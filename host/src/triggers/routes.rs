@@ -86,6 +86,20 @@ pub fn full_template(prefix: Option<&str>, function: &FunctionName, http: &HttpT
     Ok(template)
 }
 
+/// What is wrong with what an app's routes begin with, if anything.
+pub fn prefix_trouble(prefix: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
+    let mut segments = prefix.trim_matches('/').split('/');
+    let is_path = prefix.trim_matches('/').is_empty()
+        || segments.all(|segment| !segment.is_empty() && !matches!(segment, "." | "..") && segment.chars().all(plain));
+    (!is_path).then(|| {
+        format!(
+            "the route prefix of its app is '{prefix:.80}', and must be a path of letters, digits, '-', '_', '.' and '~' (`routePrefix` \
+             in host.json)"
+        )
+    })
+}
+
 /// Whether a path with this first segment belongs to the host.
 pub fn is_reserved(first: &str) -> bool {
     RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(first))
@@ -233,6 +247,25 @@ mod tests {
         let conflict = add(&mut routes, "Three", "Items/{x}/", &[Method::PUT, Method::POST]).unwrap_err();
         assert_eq!((conflict.function.as_str(), conflict.other.function.as_str()), ("Three", "Two"));
         add(&mut routes, "Four", "items/{id}", &[]).unwrap_err();
+    }
+
+    #[test]
+    fn a_prefix_is_a_plain_path() {
+        for (prefix, is_one) in [
+            ("", true),
+            ("/", true),
+            ("api", true),
+            ("/v1/my-api/", true),
+            ("a b", false),
+            ("{x}", false),
+            ("a//b", false),
+            ("../a", false),
+            ("a?b", false),
+            ("%61", false),
+            ("ä", false),
+        ] {
+            assert_eq!(prefix_trouble(prefix).is_none(), is_one, "{prefix}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@
 
 use std::ops::Range;
 
+use dacapo_core::versioning::AppVersioning;
 use dacapo_core::{
     Announcement, Commit, EntityState, ExecutionId, FunctionKind, FunctionName, HistoryEvent, InstanceId, InstanceRecord,
     Message, MessageKey, Once, Payload, Row, RuntimeStatus, Seq, Timestamp, VersionId,
@@ -247,6 +248,8 @@ pub struct AppVersion {
     pub triggers: Vec<(FunctionName, String)>,
     /// What the routes of its HTTP triggers begin with. None: the default.
     pub route_prefix: Option<String>,
+    /// How the versions of its orchestrations are compared, and which one they have by default.
+    pub versioning: AppVersioning,
     /// Bytes of the deployed file.
     pub size: u64,
     /// Its share of new starts, relative to the app's other versions. If all are 0, the active one gets all starts.

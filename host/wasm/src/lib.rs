@@ -42,7 +42,8 @@ pub use deployment::deploy::DeployError;
 pub use deployment::imports::{Access, ImportedInterface};
 pub use deployment::inspect::{FileKind, InspectedFunction, Inspection, inspect};
 pub use deployment::manifest::{
-    AskedDirectory, AskedGrants, DeclaredSchedule, EventHubSettings, HttpSettings, MANIFEST_SECTION, Manifest, QueueSettings,
+    AskedDirectory, AskedGrants, DeclaredSchedule, DurableTaskSettings, EventHubSettings, HttpSettings, MANIFEST_SECTION,
+    Manifest, QueueSettings,
 };
 pub use deployment::outline::Memory;
 pub use deployment::report::Finding;

@@ -539,3 +539,50 @@ fn event_grid_posts_events() {
     assert_eq!(seen[0]["event"]["type"], "order.paid");
     assert_eq!(seen[0]["event"]["data"], json!({ "amount": 1 }));
 }
+
+#[test]
+fn disabled_triggers_do_not_run() {
+    const QUEUE: &str = r#"[{"type":"queueTrigger","queueName":"orders"}]"#;
+    const TIMER: &str = r#"[{"type":"timerTrigger","schedule":"* * * * * *","disabled":"IS_OFF"}]"#;
+    const OFF: &str = r#"[{"type":"httpTrigger","authLevel":"anonymous","disabled":true}]"#;
+    let settings = ["start", "taken"].map(|name| format!("AzureWebJobs.{name}.Disabled=true"));
+    let arguments = ["--env", &settings[0], "--env", &settings[1], "--env", "IS_OFF=1"];
+    let (host, _directory) = Host::temporary(&arguments).unwrap();
+    let deployed = deploy(
+        &host,
+        "app",
+        &[("start", ANONYMOUS), ("taken", QUEUE), ("tick", TIMER), ("off", OFF), ("on", &http("on", &[], "anonymous"))],
+    );
+    assert_eq!(deployed.status, 200, "{deployed:?}");
+    let functions = deployed.json()["functions"].as_array().unwrap().clone();
+    let disabled: Vec<&Value> = functions.iter().filter(|one| one["disabled"] == true).map(|one| &one["name"]).collect();
+    assert_eq!(disabled, ["start", "taken", "tick", "off"]);
+    for (path, status) in [("start", 404), ("off", 404), ("on", 202)] {
+        assert_eq!(host.request("POST", &format!("/api/{path}"), Some(b"1")).unwrap().status, status, "{path}");
+    }
+    put(&host, &["first"]);
+    assert_eq!(host.manage("GET", "schedules", None).unwrap().json(), json!([]));
+    let by_hand = host.request("POST", "/admin/functions/tick", Some(b"{\"input\":\"by hand\"}")).unwrap();
+    assert_eq!(by_hand.status, 202, "an operator may run one: {by_hand:?}");
+
+    // Settings of the hub enable them again.
+    let enabled = ["start", "taken"].map(|name| (format!("AzureWebJobs.{name}.Disabled"), "false"));
+    let environment: std::collections::BTreeMap<_, _> = enabled.into_iter().chain([("IS_OFF".to_owned(), "0")]).collect();
+    let change = json!({ "grants": { "environment": environment } }).to_string();
+    assert_eq!(host.request("PATCH", "/admin/hubs/TestHubName", Some(change.as_bytes())).unwrap().status, 200);
+    assert_eq!(host.request("POST", "/api/start", Some(b"1")).unwrap().status, 202);
+    eventually("the timer is scheduled", || host.manage("GET", "schedules", None).unwrap().json() != json!([]));
+    eventually("the message is taken", || echoed(&host).iter().any(|input| input["message"] == "first"));
+}
+
+#[test]
+fn an_odd_route_prefix_and_outputs_of_one_name_are_refused() {
+    let (host, _directory) = Host::temporary(&[]).unwrap();
+    let two = r#"[{"type":"manualTrigger"},{"type":"queue","name":"out","queueName":"a"},{"type":"queue","name":"out","queueName":"b"}]"#;
+    let refused = deploy(&host, "app", &[("twice", two)]);
+    assert!(refused.status == 400 && refused.body.contains("two of its outputs have the name 'out'"), "{refused:?}");
+    let module = trigger_guest::module("echo", &[("start", ANONYMOUS)]);
+    let module = dacapo_wasm::Manifest::attach(br#"{"http":{"routePrefix":"{a} b"}}"#, &module).unwrap();
+    let refused = host.request("POST", "/admin/apps/app", Some(&module)).unwrap();
+    assert!(refused.status == 400 && refused.body.contains("the route prefix of its app is '{a} b'"), "{refused:?}");
+}

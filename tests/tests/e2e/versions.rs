@@ -56,3 +56,41 @@ fn a_divergence_halts_the_instance_and_corrected_code_goes_on() {
         assert_eq!(status.get("halted"), None);
     }
 }
+
+/// The settings of orchestration versioning in `host.json`: `build` puts them into the manifest.
+#[test]
+fn instances_have_the_default_version_of_their_app_and_its_strategies() {
+    let deploy = |host: &Host, durable: Value| {
+        let manifest = json!({ "version": durable["defaultVersion"], "durableTask": durable }).to_string();
+        let module = dacapo_wasm::Manifest::attach(manifest.as_bytes(), &dacapo_tests::guest("fixture-probe").unwrap()).unwrap();
+        host.deploy("probe", &module).unwrap();
+    };
+    let start = |host: &Host, query: &str| host.manage("POST", &format!("orchestrators/seen{query}"), None).unwrap();
+    let seen = |host: &Host, query: &str| {
+        let started = start(host, query);
+        assert_eq!(started.status, 202, "{started:?}");
+        let id = started.json()["id"].as_str().unwrap().to_owned();
+        (id.clone(), host.wait(&id).unwrap())
+    };
+    let (mut host, _directory) = Host::temporary(&[]).unwrap();
+    deploy(&host, json!({ "defaultVersion": "2.0" }));
+    let (id, status) = seen(&host, "");
+    assert_eq!((&status["output"]["version"], &status["versionLabel"]), (&json!("2.0"), &json!("2.0")), "{status}");
+    assert_eq!(seen(&host, "?version=1.5").1["output"]["version"], "1.5", "CurrentOrOlder");
+    assert_eq!(start(&host, "?version=3.0").status, 400);
+
+    deploy(&host, json!({ "defaultVersion": "2.1", "versionMatchStrategy": "Strict", "versionFailureStrategy": "Fail" }));
+    assert_eq!(seen(&host, "").1["output"]["version"], "2.1");
+    assert_eq!(seen(&host, "?version=2.1").1["output"]["version"], "2.1");
+    let (_, refused) = seen(&host, "?version=1.0");
+    assert_eq!(refused["runtimeStatus"], "Failed", "{refused}");
+    deploy(&host, json!({ "defaultVersion": "2.2", "versionMatchStrategy": "None" }));
+    assert_eq!(seen(&host, "?version=9.0").1["output"]["version"], "9.0");
+
+    // It is in the history, and the strategies are in the hub.
+    host.restart().unwrap();
+    assert_eq!(host.status(&id).unwrap()["versionLabel"], "2.0");
+    assert_eq!(seen(&host, "?version=9.0").1["output"]["version"], "9.0");
+    let parent = host.run("call_child", json!({ "name": "seen" }));
+    assert_eq!(parent.unwrap()["output"]["ok"]["version"], "2.2", "a child begins with the default of its app");
+}

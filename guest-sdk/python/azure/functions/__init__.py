@@ -4,8 +4,10 @@ Types of triggers and bindings that Dacapo does not have exist too, so that modu
 """
 
 import enum
+import json
 import sys
 import types
+from collections import UserDict, UserList
 
 from dacapo.app import AuthLevel, Blueprint, Cardinality, HttpMethod
 from dacapo.app import DFApp as FunctionApp
@@ -74,14 +76,36 @@ class _NotRun:
         return cls
 
 
-_TYPES = (
-    "BlobSource Document DocumentList EntityContext InputStream KafkaEvent MySqlRow MySqlRowList OrchestrationContext "
-    "ServiceBusMessage SqlRow SqlRowList WarmUpContext"
-).split()
+_TYPES = "BlobSource EntityContext InputStream KafkaEvent OrchestrationContext ServiceBusMessage WarmUpContext".split()
 
 for _name in _TYPES:
     globals()[_name] = type(_name, (_NotRun,), {"__module__": __name__})
 __all__ += _TYPES
+
+
+
+class _Row(UserDict):
+    """A value of an output that Dacapo does not have. Functions make them, and the log says that they are not sent."""
+
+    @classmethod
+    def from_json(cls, json_data: str) -> "_Row":
+        return cls(json.loads(json_data))
+
+    @classmethod
+    def from_dict(cls, dct: dict) -> "_Row":
+        return cls(dct)
+
+    def to_json(self) -> str:
+        return json.dumps(self.data)
+
+    def to_dict(self) -> dict:
+        return dict(self.data)
+
+
+for _name in ("Document", "MySqlRow", "SqlRow"):
+    globals()[_name] = type(_name, (_Row,), {"__module__": __name__})
+    globals()[f"{_name}List"] = type(f"{_name}List", (UserList,), {"__module__": __name__})
+    __all__ += [_name, f"{_name}List"]
 
 _ENUMS = {kind.__name__: kind for kind in (AccessRights, AuthLevel, Cardinality, DataType)}
 _APPS = {"Blueprint": Blueprint, "Function": Function, "FunctionApp": FunctionApp, "FunctionBuilder": FunctionBuilder}

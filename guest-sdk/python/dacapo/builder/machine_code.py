@@ -10,7 +10,7 @@ import ast
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,10 +116,10 @@ def _owners(folder: Path) -> dict[str, str]:
     return owners
 
 
-def check_names(app: Path, requirements: list[Requirement]) -> None:
-    """Refuses an app that imports a module which works in no component. Nothing needs to be installed for that."""
+def check_names(app: Path, requirements: list[Requirement], entries: list[str]) -> None:
+    """Refuses an app if these modules import one which works in no component. Nothing needs to be installed for that."""
     walk = _Walk([app])
-    for found in walk.imports(_entries(app)):
+    for found in walk.imports(entries):
         top = found.module.partition(".")[0]
         if top in {"pydantic", "pydantic_settings"}:
             _check_pydantic(walk, found, requirements)
@@ -144,11 +144,13 @@ def _check_pydantic(walk: _Walk, found: Import, requirements: list[Requirement])
         raise BuildError(_refusal(begin, "pydantic_core", _required(requirements, "pydantic")))
 
 
-def check(app: Path, sdk: Path, packages: Path | None, requirements: list[Requirement]) -> None:
-    """Refuses an app that cannot be loaded without machine code, or without a package that it does not require."""
+def check(
+    app: Path, sdk: Path, packages: Path | None, requirements: list[Requirement], entries: list[str]
+) -> None:
+    """Refuses an app if these modules cannot be loaded without machine code, or without a package that it does not require."""
     lost = json.loads((packages / MACHINE_CODE).read_text()) if packages else {}
     walk = _Walk([app, sdk, *([packages] if packages else [])], packages)
-    for found in walk.imports(_entries(app)):
+    for found in walk.imports(entries):
         if package := lost.get(found.module):
             raise BuildError(_sentence(walk, found, package, _chain(packages, requirements, package)))
         if walk.is_of_app(found) and not found.is_member and not walk.is_there(found.module):
@@ -237,11 +239,28 @@ def imported_by(app: Path) -> set[str]:
     return found
 
 
-def _entries(app: Path) -> list[str]:
-    """The modules of an app that are certainly loaded."""
+def leave_out(app: Path, refuse: Callable[[list[str]], None]) -> list[str]:
+    """Calls a check with the modules of an app that are certainly loaded. In the copy of an app of folders, a function that is
+    refused loses its `function.json`, if another one is left. Returns what was left out, and why."""
     if (app / "function_app.py").is_file():
-        return ["function_app"]
-    return [folder.parent.name for folder in app.glob("*/function.json") if (folder.parent / "__init__.py").is_file()]
+        refuse(["function_app"])
+        return []
+    folders = [path.parent for path in sorted(app.glob("*/function.json")) if (path.parent / "__init__.py").is_file()]
+    try:
+        refuse([folder.name for folder in folders])
+        return []
+    except BuildError as error:
+        first = error
+    warnings = []
+    for folder in folders:
+        try:
+            refuse([folder.name])
+        except BuildError as error:
+            (folder / "function.json").unlink()
+            warnings.append(f"`{folder.name}` cannot be loaded, so it is left out: {error}")
+    if not any(app.glob("*/function.json")):
+        raise first
+    return warnings
 
 
 class _Walk:

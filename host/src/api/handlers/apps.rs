@@ -27,6 +27,7 @@ use crate::hub::{
     Candidate, Checked, DeployedApp, Difference, Hub, HubError, Pruned, ReplayProgress, RolledBack, Share, Totals, Traffic,
     Undeployed, Verdict, VersionState, Which,
 };
+use crate::triggers::StartedBy;
 
 /// How often the progress of a deployment is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
@@ -41,6 +42,7 @@ pub(in crate::api) struct AppBody {
     /// The SHA-256 digest of the deployed file.
     version: String,
     label: String,
+    task_hub: String,
     functions: Vec<FunctionBody>,
     /// Whether the change altered which versions get new starts. Only after a change.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,11 +79,18 @@ impl From<Share> for ShareBody {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 #[schemars(rename = "Function")]
 struct FunctionBody {
     name: String,
     #[schemars(schema_with = "any_kind")]
     kind: &'static str,
+    /// Of a trigger of an app: what starts it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_by: Option<StartedBy>,
+    /// Whether it is a trigger that does not run, by itself or by the settings of its app.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    disabled: bool,
 }
 
 fn any_kind(_: &mut SchemaGenerator) -> Schema {
@@ -189,6 +198,7 @@ pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
     let label = call.find(&LABEL)?.unwrap_or_default();
     let traffic = call.find(&WEIGHT)?.map_or(Traffic::All, |weight| Traffic::Percent(weight.0));
     let (progress, audit) = (call.get(&PROGRESS)?, call.audited("app.deploy")?);
+    let default_hub = call.api.options.default_hub.clone();
     let (stage, watched) = watch::channel(Stage::default());
     let (body, room) = (call.body, call.body_reservation);
     // Dropped with the request: a file is not compiled once its client is gone.
@@ -204,7 +214,7 @@ pub(in crate::api) async fn deploy(call: Call) -> Result<Response, ApiError> {
             let (version, label) = (deployed.version.to_string(), &deployed.label);
             audit.done(json!({ "app": name, "version": version, "label": label, "weight": weight, "changed": deployed.changed }));
             let report = Some(std::mem::take(&mut deployed.report));
-            Ok(AppBody { report, ..changed_body(deployed) })
+            Ok(AppBody { report, ..changed_body(hub, &default_hub, deployed) })
         })
         .await
     };
@@ -266,7 +276,8 @@ fn stages(
 
 /// `GET admin/apps`: the active version of each app.
 pub(in crate::api) async fn apps(call: Call) -> Result<Response, ApiError> {
-    let apps: Vec<AppBody> = call.hub()?.apps().into_iter().map(shown).collect();
+    let hub = call.hub()?;
+    let apps: Vec<AppBody> = hub.apps().into_iter().map(|app| shown(&hub, &call.api.options.default_hub, app)).collect();
     Ok(json::json(StatusCode::OK, &apps))
 }
 
@@ -285,10 +296,11 @@ async fn version_list(hub: &Hub, app: String) -> Result<Response, ApiError> {
 pub(in crate::api) async fn activate(call: Call) -> Result<Response, ApiError> {
     let (hub, AppName(app), version) = (call.hub()?, call.get(&APP_NAME)?, call.get(&OF_VERSION)?.0);
     let audit = call.audited("app.activate")?;
+    let default_hub = call.api.options.default_hub.clone();
     hub.change_versions(move |hub| {
         let activated = hub.activate(&app, &version)?;
         audit.done(json!({ "app": app, "version": activated.version.to_string(), "label": activated.label }));
-        Ok(changed(activated))
+        Ok(json::json(StatusCode::OK, &changed_body(hub, &default_hub, activated)))
     })
     .await
 }
@@ -586,7 +598,13 @@ impl VersionBody {
 }
 
 fn functions(functions: &[(FunctionName, FunctionKind)]) -> Vec<FunctionBody> {
-    functions.iter().map(|(name, kind)| FunctionBody { name: name.to_string(), kind: kind.name() }).collect()
+    let function = |(name, kind): &(FunctionName, FunctionKind)| FunctionBody {
+        name: name.to_string(),
+        kind: kind.name(),
+        started_by: None,
+        disabled: false,
+    };
+    functions.iter().map(function).collect()
 }
 
 fn pruned(audit: &AuditedAction, app: &str, pruned: Pruned) -> Response {
@@ -613,17 +631,20 @@ fn texts(versions: &[VersionId]) -> Vec<String> {
     versions.iter().map(VersionId::to_string).collect()
 }
 
-fn changed(app: DeployedApp) -> Response {
-    json::json(StatusCode::OK, &changed_body(app))
-}
-
-fn changed_body(app: DeployedApp) -> AppBody {
+fn changed_body(hub: &Hub, default_hub: &str, app: DeployedApp) -> AppBody {
     let (changed, active) = (Some(app.changed), Some(app.active));
-    AppBody { changed, active, ..shown(app) }
+    AppBody { changed, active, ..shown(hub, default_hub, app) }
 }
 
-fn shown(app: DeployedApp) -> AppBody {
-    let functions = functions(&app.functions);
+/// `default_hub`: that of the host, which requests need not name.
+fn shown(hub: &Hub, default_hub: &str, app: DeployedApp) -> AppBody {
+    let mut functions = functions(&app.functions);
+    let is_default = hub.name().eq_ignore_ascii_case(default_hub);
+    for (name, started_by) in app.triggers {
+        let Some(function) = functions.iter_mut().find(|function| function.name == name.as_str()) else { continue };
+        function.started_by = Some(if is_default { started_by } else { started_by.in_hub(hub.name()) });
+        function.disabled = hub.is_disabled(&name);
+    }
     let (version, label, former_label) = (app.version.to_string(), app.label, app.former_label);
     let label_taken_from = app.label_taken_from.map(|version| version.to_string());
     let new_starts = app.new_starts.into_iter().map(ShareBody::from).collect();
@@ -631,6 +652,7 @@ fn shown(app: DeployedApp) -> AppBody {
         app: app.app,
         version,
         label,
+        task_hub: hub.name().to_owned(),
         functions,
         changed: None,
         active: None,

@@ -21,13 +21,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::app_hub::AppHub;
 use super::client::{Connection, DEFAULT_SERVER};
 use super::error::CliError;
 use super::serve::HubArguments;
 use super::{restart, resume, suspend};
 use crate::build;
 use crate::config::{self, ConnectionSetting, Settings};
-use crate::printable::one_line;
 
 /// Manage instances with the commands of Azure Functions Core Tools, `func durable`, on a running host.
 ///
@@ -78,29 +78,18 @@ const USUAL_CONNECTION: &str = "AzureWebJobsStorage";
 
 impl Durable {
     pub fn run(mut self) -> Result<(), CliError> {
-        let host_json_hub = self.connect()?;
-        self.verb.run().map_err(|error| match (error, host_json_hub) {
-            (CliError::NotFound(why), Some(hub)) => {
-                let hub = one_line(&hub);
-                CliError::NotFound(format!("{why}\n  the task hub '{hub}' is that of host.json; --task-hub-name names another"))
-            }
-            (error, _) => error,
-        })
+        let hub = self.connect()?;
+        self.verb.run().map_err(|error| hub.explain(error))
     }
 
-    /// Decides which host and task hub it is about. Returns the hub if it is that of host.json.
-    fn connect(&mut self) -> Result<Option<String>, CliError> {
+    /// Decides which host and task hub it is about.
+    fn connect(&mut self) -> Result<AppHub, CliError> {
         let named = self.named()?;
         let connection = self.verb.connection();
         if let Some(named) = named {
             connection.use_named(&named)?;
         }
-        if connection.task_hub_name.as_ref().is_some_and(|hub| !hub.is_empty()) {
-            return Ok(None);
-        }
-        let hub = build::task_hub(Path::new(""), |variable| std::env::var(variable).ok());
-        connection.task_hub_name = hub.map_err(|why| CliError::Usage(why.to_string()))?;
-        Ok(connection.task_hub_name.clone())
+        AppHub::decide(connection, || build::task_hub(Path::new(""), |variable| std::env::var(variable).ok()))
     }
 
     /// The connection of --connection-string-setting. None: that of the other options.

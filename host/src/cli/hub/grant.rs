@@ -7,6 +7,7 @@ use dacapo_core::guest::ClientGrant;
 use dacapo_store::control::{DirectoryGrant, Grants, SecretGrant};
 
 use super::{CliError, Connection, HubBody, get, tell};
+use crate::cli::output::{Table, properties, table_text};
 use crate::cli::serve::pair;
 
 /// Grant the activities of a task hub, or of one of its apps, access to hosts, directories, variables and secrets. Adds to the
@@ -81,9 +82,9 @@ impl Grant {
             None => json!({ "grants": grants }),
         };
         tell(&self.connection, &self.name, &change, || {
-            let text = serde_json::to_string(&grants).unwrap_or_default();
             let of = self.app.as_ref().map_or_else(String::new, |app| format!("the app '{app}' of "));
-            format!("Activities of {of}the task hub '{}' may reach: {text}", self.name)
+            let rows = table_text(granted(&grants));
+            format!("Activities of {of}the task hub '{}' may reach:\n{rows}", self.name)
         })
     }
 
@@ -113,6 +114,27 @@ impl Grant {
     }
 }
 
+/// What is granted, in rows.
+pub(super) fn granted(grants: &Grants) -> Table {
+    let Grants { outbound, directories, environment, secrets, client } = grants;
+    let mut rows = properties();
+    let list = |items: Vec<String>| if items.is_empty() { "none".to_owned() } else { items.join("\n") };
+    let directory = |DirectoryGrant { guest, host, writable }: &DirectoryGrant| {
+        format!("{guest} is {host}, {}", if *writable { "writable" } else { "to read" })
+    };
+    let secret = |(name, SecretGrant { hosts, environment }): (&String, &SecretGrant)| {
+        let to = if hosts.is_empty() { "no host".to_owned() } else { hosts.join(", ") };
+        let variable = environment.as_ref().map_or_else(String::new, |variable| format!(", as the variable {variable}"));
+        format!("{name}, for {to}{variable}")
+    };
+    rows.add_row(["Hosts", &list(outbound.clone())]);
+    rows.add_row(["Directories", &list(directories.iter().map(directory).collect())]);
+    rows.add_row(["Variables", &list(environment.iter().map(|(name, value)| format!("{name}={value}")).collect())]);
+    rows.add_row(["Secrets", &list(secrets.iter().map(secret).collect())]);
+    rows.add_row(["Durable client", client.name()]);
+    rows
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -123,6 +145,24 @@ mod tests {
     struct Line {
         #[command(flatten)]
         grant: Grant,
+    }
+
+    #[test]
+    fn what_is_granted_is_shown_in_words() {
+        let grants: Grants = serde_json::from_value(json!({
+            "outbound": ["a.example", "b.example"],
+            "directories": [{ "guest": "/d", "host": "/two", "writable": true }],
+            "environment": { "A": "1" },
+            "secrets": { "t": { "hosts": ["a.example"], "environment": "TOKEN" } },
+        }))
+        .unwrap();
+        let text = table_text(granted(&grants));
+        for part in
+            ["a.example", "b.example", "/d is /two, writable", "A=1", "t, for a.example, as the variable TOKEN", "operate"]
+        {
+            assert!(text.contains(part) && !text.contains('{'), "{text}");
+        }
+        assert!(table_text(granted(&Grants::default())).contains("none"));
     }
 
     #[test]

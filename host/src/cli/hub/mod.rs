@@ -16,7 +16,7 @@ use dacapo_store::control::Grants;
 use super::client::{Answer, Client, Connection, Target};
 use super::confirm::Confirmation;
 use super::error::CliError;
-use super::output::{print, print_done, print_table, properties, table};
+use super::output::{print, print_done, print_table, properties, table, table_text};
 use super::pages::PageArguments;
 use super::times::local_time;
 use crate::bad_value::BadValue;
@@ -195,7 +195,7 @@ impl Show {
         for (name, value) in hub.limits {
             rows.add_row([format!("Limit {name}"), value.to_string()]);
         }
-        let text = |grants: &Grants| serde_json::to_string(grants).unwrap_or_default();
+        let text = |grants: &Grants| table_text(grant::granted(grants));
         rows.add_row(["Grants".into(), text(&hub.grants)]);
         for (app, grants) in &hub.app_grants {
             rows.add_row([format!("Grants of {app}"), text(grants)]);

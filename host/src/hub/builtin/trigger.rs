@@ -185,15 +185,16 @@ impl HubCore {
         answer
     }
 
-    /// The trigger for a message. None: it waits for one, and is woken when one is deployed.
+    /// The trigger for a message. None: it waits for one, and is woken when one is deployed or enabled.
     fn trigger_of_message(&self, queue: &str, call: RepeatableCall) -> Option<(Target, Source)> {
-        if let Some(found) = self.catalog.trigger_of_queue(queue) {
+        let enabled = || self.catalog.trigger_of_queue(queue).filter(|(target, _)| !self.is_disabled(&target.function));
+        if let Some(found) = enabled() {
             self.messages.waits_no_more(queue, call.caller);
             return Some(found);
         }
         self.messages.waits(queue, call.caller, Waits::Surely);
-        // Or it is deployed right now, and did not see that this message waits.
-        let found = self.catalog.trigger_of_queue(queue)?;
+        // Or it is deployed or enabled right now, and that did not see that this message waits.
+        let found = enabled()?;
         self.messages.waits_no_more(queue, call.caller);
         Some(found)
     }

@@ -391,7 +391,8 @@ impl HubCore {
     /// The schedules that a version has: those of its manifest, and of its timer triggers. `InvalidTrigger`, `ScheduleNotMade`
     fn wanted(&self, app: &str, triggers: &Parsed, manifest: Option<&Manifest>) -> Result<BTreeMap<String, Wanted>, HubError> {
         let rules = self.rules();
-        let policy = rules.of_apps.get(app).unwrap_or(&rules.policy).narrowed(manifest);
+        let granted = rules.of_app(app);
+        let policy = granted.narrowed(manifest);
         let setting = |name: &str| policy.environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let mut wanted = BTreeMap::new();
         for declared in manifest.map(|manifest| manifest.schedules.as_slice()).unwrap_or_default() {
@@ -412,6 +413,9 @@ impl HubCore {
             let invalid = |why: String| HubError::InvalidTrigger { function: function.clone(), why };
             let trigger = trigger.as_ref().map_err(|why| invalid(why.to_string()))?;
             let Source::Timer(timer) = &trigger.source else { continue };
+            if trigger.disabled.holds(function, &granted.environment) {
+                continue;
+            }
             let specification = timer.specification(setting).map_err(invalid)?;
             let target = Target::Timer { function: function.to_string(), adjust_for_dst: specification.cron.is_some() };
             let pause = (None, None);

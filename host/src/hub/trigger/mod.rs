@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use async_task::WithInfo;
 use dacapo_core::guest::SharedClient;
-use dacapo_core::{ExecutionId, Failure, Seq, TriggerCall, VersionId};
+use dacapo_core::{ExecutionId, Failure, FunctionName, Seq, TriggerCall, VersionId};
 use dacapo_wasm::TriggerSlots;
 use tokio::sync::oneshot;
 
@@ -72,6 +72,11 @@ impl Hub {
         let bytes_out = outcome.as_ref().map_or(0, |output| output.len() as u64);
         hub.meters.trigger(&name, Attempt { took: began.elapsed(), failed: outcome.is_err(), bytes_in, bytes_out });
         Ok(outcome)
+    }
+
+    /// Whether the trigger of this name does not run.
+    pub fn is_disabled(&self, trigger: &FunctionName) -> bool {
+        self.0.is_disabled(trigger)
     }
 
     /// Reads the routes of the hub's HTTP triggers.

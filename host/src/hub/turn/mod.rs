@@ -37,12 +37,12 @@ impl JobRunner for HubCore {
             return self.turn_failed(id, take(envelopes), error);
         }
         let executor = self.in_memory(id);
-        let loaded = match self.load(id, envelopes, stored, hot) {
+        let mut loaded = match self.load(id, envelopes, stored, hot) {
             Ok(Some(loaded)) => loaded,
             Ok(None) => return self.run_queue.end_turn(id, None, false),
             Err(why) => return self.turn_not_loaded(id, take(envelopes), why),
         };
-        let Inbox { deliveries, more, later, .. } = loaded.inbox;
+        let Inbox { mut deliveries, more, later, .. } = loaded.inbox;
         if !later.is_empty() {
             self.run_queue.put_back(id, later);
         }
@@ -53,6 +53,9 @@ impl JobRunner for HubCore {
             Some(version) => Ok(version),
             None => self.begins_on(&loaded.record),
         };
+        if let Ok(version) = begins_on {
+            self.give_default_version(version, &mut loaded.record, &mut deliveries);
+        }
         let limits = self.limits_of_turn(&rules);
         let turn = Turn { executor: &executor, limits: &limits, now: now(), begins_on, active_version };
         let before = loaded.record.clone();
@@ -138,6 +141,23 @@ impl HubCore {
         });
         let asked = if is_first { record.version_label.as_str() } else { "" };
         self.catalog.begins_on(&Beginning { name: &record.name, id: &record.id, asked, parent })
+    }
+
+    /// Gives an instance that begins, and was started without a version, the default one of its app: as a part of the message that
+    /// starts it, which the history keeps.
+    fn give_default_version(&self, begins_on: VersionId, record: &mut InstanceRecord, deliveries: &mut [Delivery]) {
+        if record.version.is_some() || record.turns.start > 0 || !record.version_label.is_empty() {
+            return;
+        }
+        let default = self.catalog.default_version(begins_on);
+        for delivery in deliveries.iter_mut().filter(|_| !default.is_empty()) {
+            if let Event::ExecutionStarted { execution, version, .. } = &mut delivery.message.event
+                && *execution == record.execution
+            {
+                version.clone_from(&default);
+                record.version_label.clone_from(&default);
+            }
+        }
     }
 
     /// Hands a commit to the store; its effects are applied when it is durable.

@@ -240,6 +240,7 @@ mod tests {
             functions: vec![],
             triggers: vec![],
             route_prefix: None,
+            versioning: Default::default(),
             size: 0,
             weight: 0,
             activated_at: None,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use dacapo_core::turn::NoVersion;
 use dacapo_core::{Failure, FunctionKind, FunctionName, InstanceId, InstanceRecord, Timestamp, VersionId};
 use dacapo_store::{AppChange, AppVersion, Store};
-use dacapo_wasm::{App, Finding};
+use dacapo_wasm::{App, Finding, Manifest};
 use sha2::{Digest as _, Sha256};
 
 use crate::export::Brought;
@@ -22,7 +22,8 @@ use crate::limits::HubLimits;
 use crate::triggers::bindings::parsed;
 use crate::triggers::queue;
 use crate::triggers::routes::full_template;
-use crate::triggers::{Parsed, RouteConflict, Routes, Served, Source, Trigger};
+use crate::triggers::routes::prefix_trouble;
+use crate::triggers::{Disabled, Parsed, RouteConflict, Routes, Served, Source, StartedBy, Trigger};
 use crate::versioning::{self, Match, Naming, VersionRules, label_trouble};
 
 /// A version of an app, as a deployment shows it.
@@ -32,6 +33,8 @@ pub struct DeployedApp {
     pub version: VersionId,
     pub label: String,
     pub functions: Vec<(FunctionName, FunctionKind)>,
+    /// What starts those of its functions that are triggers.
+    pub triggers: Vec<(FunctionName, StartedBy)>,
     /// Whether the deployment changed which versions take new starts.
     pub changed: bool,
     /// Whether it is the active one.
@@ -159,6 +162,7 @@ struct State {
 }
 
 struct KnownTrigger {
+    app: String,
     function: FunctionName,
     version: VersionId,
     trigger: Trigger,
@@ -237,6 +241,13 @@ impl Catalog {
         known.map_or_else(String::new, |version| version.label.clone())
     }
 
+    /// The version that orchestrations have which begin on this one and were started without; empty for none.
+    pub fn default_version(&self, version: VersionId) -> String {
+        let state = self.read();
+        let known = state.apps.values().find_map(|versions| versions.get(version));
+        known.map_or_else(String::new, |version| version.versioning.default.clone())
+    }
+
     /// Whether some app has this version, or the host itself.
     pub fn has(&self, version: VersionId) -> bool {
         version == builtin::VERSION || self.read().held.contains_key(&version)
@@ -278,6 +289,12 @@ impl Catalog {
         let state = self.read();
         let known = state.triggers.get(&name.folded())?;
         Some(Target { function: known.function.clone(), version: known.version })
+    }
+
+    /// The app of the active trigger of this name, and whether it is disabled.
+    pub fn disabled(&self, name: &FunctionName) -> Option<(String, Disabled)> {
+        let state = self.read();
+        state.triggers.get(&name.folded()).map(|known| (known.app.clone(), known.trigger.disabled.clone()))
     }
 
     /// What starts the active trigger of this name.
@@ -339,7 +356,9 @@ impl Catalog {
         if let Some(version) = builtin::version_of(beginning.name, FunctionKind::Orchestrator) {
             return Ok(version);
         }
-        self.read().choose(self.rules.r#match, beginning).map_err(|unserved| match (unserved, self.rules.failure) {
+        let state = self.read();
+        let rules = state.rules_for(beginning.name, self.rules);
+        state.choose(rules.r#match, beginning).map_err(|unserved| match (unserved, rules.failure) {
             (Unserved::Unknown, _) => NoVersion::unknown(beginning.name),
             (Unserved::Mismatch(why), versioning::Failure::Reject) => NoVersion::Halts(why),
             (Unserved::Mismatch(why), versioning::Failure::Fail) => {
@@ -351,9 +370,10 @@ impl Catalog {
     /// Checks that a start would find a version.
     pub fn require_start(&self, beginning: &Beginning<'_>) -> Result<(), HubError> {
         let state = self.read();
-        match state.choose(self.rules.r#match, beginning) {
+        let rules = state.rules_for(beginning.name, self.rules);
+        match state.choose(rules.r#match, beginning) {
             Ok(_) => Ok(()),
-            Err(Unserved::Mismatch(why)) => match self.rules.failure {
+            Err(Unserved::Mismatch(why)) => match rules.failure {
                 versioning::Failure::Reject => Err(HubError::VersionMismatch(why)),
                 versioning::Failure::Fail => Ok(()),
             },
@@ -393,7 +413,9 @@ impl Catalog {
         versions.require_label(&app, prepared.version, &label)?;
         let former_label = former_label.filter(|former| !former.is_empty() && *former != label);
         let App { version, functions, triggers, manifest, .. } = prepared;
-        let route_prefix = manifest.and_then(|manifest| manifest.http?.route_prefix);
+        let Manifest { http, durable_task, .. } = manifest.unwrap_or_default();
+        let route_prefix = http.and_then(|http| http.route_prefix);
+        let versioning = durable_task.map(|settings| settings.versioning()).unwrap_or_default();
         let (weight, activated_at) = known.as_ref().map_or((0, None), |known| (known.weight, known.activated_at));
         let deployed_at = known.filter(|_| is_active).map_or(at, |known| known.deployed_at);
         let new = AppVersion {
@@ -404,6 +426,7 @@ impl Catalog {
             functions,
             triggers,
             route_prefix,
+            versioning,
             size,
             weight,
             activated_at,
@@ -607,7 +630,8 @@ impl State {
                 if let Some(queue) = queue_of(function, &trigger.source) {
                     self.queues.entry(queue).or_insert_with(|| function.clone());
                 }
-                let known = KnownTrigger { function: function.clone(), version: version.version, trigger: trigger.clone() };
+                let (app, function, version) = (version.app.clone(), function.clone(), version.version);
+                let known = KnownTrigger { app, function: function.clone(), version, trigger: trigger.clone() };
                 self.triggers.insert(function.folded(), known);
             }
         }
@@ -621,6 +645,12 @@ impl State {
 
     fn holds(&self, version: VersionId, kind: FunctionKind, folded: &str) -> bool {
         self.held.get(&version).is_some_and(|functions| functions.get(folded) == Some(&kind))
+    }
+
+    /// The rules for starts of an orchestrator: those of its app, or else of the host.
+    fn rules_for(&self, orchestrator: &FunctionName, of_host: VersionRules) -> VersionRules {
+        let app = self.functions.get(&orchestrator.folded()).and_then(|holder| self.apps.get(&holder.app));
+        app.and_then(Versions::active).map_or(of_host, |active| of_host.of_app(&active.versioning))
     }
 
     fn choose(&self, rule: Match, beginning: &Beginning<'_>) -> Result<VersionId, Unserved> {
@@ -665,6 +695,14 @@ impl State {
 
 /// Checks the triggers of a version. `InvalidTrigger`
 fn require_triggers(version: &AppVersion) -> Result<(), HubError> {
+    let triggers = parsed(&version.triggers);
+    let is_http =
+        |(_, trigger): &&(FunctionName, Result<Trigger, _>)| matches!(trigger, Ok(Trigger { source: Source::Http(_), .. }));
+    if let Some((function, _)) = triggers.iter().find(is_http)
+        && let Some(why) = version.route_prefix.as_deref().and_then(prefix_trouble)
+    {
+        return Err(HubError::InvalidTrigger { function: function.clone(), why });
+    }
     routes_of(std::iter::once((version, parsed(&version.triggers)))).map(drop)
 }
 
@@ -732,12 +770,23 @@ fn new_starts(versions: &Versions) -> Vec<Share> {
     shares.into_iter().map(share).collect()
 }
 
+/// What starts the triggers of a version.
+fn started_by(version: &AppVersion) -> Vec<(FunctionName, StartedBy)> {
+    let prefix = version.route_prefix.as_deref();
+    let one = |(function, trigger): &(FunctionName, Result<Trigger, _>)| {
+        let trigger = trigger.as_ref().ok()?;
+        Some((function.clone(), StartedBy::of(function, trigger, prefix)))
+    };
+    parsed(&version.triggers).iter().filter_map(one).collect()
+}
+
 fn deployed(version: &AppVersion, active: bool, changed: bool) -> DeployedApp {
     DeployedApp {
         app: version.app.clone(),
         version: version.version,
         label: version.label.clone(),
         functions: version.functions.clone(),
+        triggers: started_by(version),
         changed,
         active,
         report: Vec::new(),

@@ -10,6 +10,7 @@
 
 use std::ops::Range;
 
+use dacapo_core::versioning::{self, AppVersioning};
 use dacapo_core::{
     Announcement, EntityState, EventDelivery, ExecutionId, FunctionKind, HistoryEvent, InstanceId, InstanceRecord, Message, Row,
     RuntimeStatus, Timestamp, Usage, VersionId,
@@ -329,6 +330,10 @@ pub fn encode_app(version: &AppVersion) -> Vec<u8> {
         }
     });
     w.option(version.route_prefix.as_deref(), |w, prefix| w.text(prefix));
+    let AppVersioning { default, r#match, failure } = &version.versioning;
+    w.text(default);
+    w.option(*r#match, |w, rule| w.byte(match_number(rule)));
+    w.option(*failure, |w, failure| w.byte(failure_number(failure)));
     w.finish()
 }
 
@@ -352,8 +357,57 @@ pub fn decode_app(app: &str, version: VersionId, bytes: &[u8]) -> Result<AppVers
             Ok((triggers, r.option(read_string)?))
         })?;
         let (triggers, route_prefix) = triggers.unwrap_or_default();
+        let versioning = r.added(|r| {
+            let (default, rule) = (read_string(r)?, r.option(read_match)?);
+            Ok(AppVersioning { default, r#match: rule, failure: r.option(read_failure_strategy)? })
+        })?;
+        let versioning = versioning.unwrap_or_default();
         let app = app.to_owned();
-        Ok(AppVersion { app, version, deployed_at, label, functions, triggers, route_prefix, size, weight, activated_at })
+        Ok(AppVersion {
+            app,
+            version,
+            deployed_at,
+            label,
+            functions,
+            triggers,
+            route_prefix,
+            versioning,
+            size,
+            weight,
+            activated_at,
+        })
+    })
+}
+
+fn match_number(rule: versioning::Match) -> u8 {
+    match rule {
+        versioning::Match::None => 0,
+        versioning::Match::Strict => 1,
+        versioning::Match::CurrentOrOlder => 2,
+    }
+}
+
+fn read_match(r: &mut Reader<'_>) -> wire::Result<versioning::Match> {
+    Ok(match r.byte()? {
+        0 => versioning::Match::None,
+        1 => versioning::Match::Strict,
+        2 => versioning::Match::CurrentOrOlder,
+        newer => return Err(Bad::Newer { found: newer.into(), known: 2 }),
+    })
+}
+
+fn failure_number(failure: versioning::Failure) -> u8 {
+    match failure {
+        versioning::Failure::Reject => 0,
+        versioning::Failure::Fail => 1,
+    }
+}
+
+fn read_failure_strategy(r: &mut Reader<'_>) -> wire::Result<versioning::Failure> {
+    Ok(match r.byte()? {
+        0 => versioning::Failure::Reject,
+        1 => versioning::Failure::Fail,
+        newer => return Err(Bad::Newer { found: newer.into(), known: 1 }),
     })
 }
 

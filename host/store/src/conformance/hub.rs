@@ -2,6 +2,7 @@
 
 use std::sync::mpsc;
 
+use dacapo_core::versioning::{AppVersioning, Match};
 use dacapo_core::{Commit, FunctionKind, FunctionName, VersionId};
 
 use super::sample::{self, Instance, at};
@@ -106,6 +107,7 @@ fn version(app: &str, digest: u8, time: i64) -> AppVersion {
         ],
         triggers: vec![(FunctionName::new("http").expect("valid"), r#"[{"type":"httpTrigger"}]"#.into())],
         route_prefix: Some("v1".into()),
+        versioning: AppVersioning { default: "1.0".into(), r#match: Some(Match::Strict), failure: None },
         size: 12_345,
         weight: 0,
         activated_at: Some(at(time)),

@@ -69,6 +69,7 @@ fn app() -> AppChange {
         functions: vec![],
         triggers: vec![],
         route_prefix: None,
+        versioning: Default::default(),
         size: 0,
         weight: 0,
         activated_at: None,

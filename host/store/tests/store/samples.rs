@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use dacapo_core::event::Outcome;
 use dacapo_core::execution::Conditions;
+use dacapo_core::versioning::{self, AppVersioning, Match};
 use dacapo_core::{
     Announcement, EntityState, Event, EventDelivery, Failure, FunctionKind, FunctionName, HistoryEvent, InstanceRecord, Message,
     Parent, Row, RuntimeStatus, Seq, Timestamp, Usage, VersionId,
@@ -51,6 +52,21 @@ impl Samples {
 
     /// Everything that this release can store.
     pub fn of_this_release() -> Self {
+        let fifth = Self::of_the_fifth_release();
+        let rules = |r#match, failure| AppVersioning { default: "2.0".into(), r#match, failure };
+        let versioned = [
+            rules(None, None),
+            rules(Some(Match::None), Some(versioning::Failure::Reject)),
+            rules(Some(Match::Strict), Some(versioning::Failure::Fail)),
+            rules(Some(Match::CurrentOrOlder), None),
+        ];
+        let versioned = fifth.apps.iter().cloned().zip(versioned).map(|(app, versioning)| AppVersion { versioning, ..app });
+        let apps = fifth.apps.iter().cloned().chain(versioned);
+        Self { apps: apps.collect(), ..fifth }
+    }
+
+    /// Everything that the fifth release could store.
+    pub fn of_the_fifth_release() -> Self {
         let fourth = Self::of_the_fourth_release();
         let triggers = vec![(name("start"), r#"[{"type":"httpTrigger"}]"#.to_owned())];
         let with_triggers = |app: AppVersion| AppVersion { triggers: triggers.clone(), route_prefix: Some("v1".into()), ..app };
@@ -243,6 +259,7 @@ fn apps() -> Vec<AppVersion> {
         functions,
         triggers: vec![],
         route_prefix: None,
+        versioning: AppVersioning::default(),
         size: 1 << 40,
         weight: 0,
         activated_at: Some(at(5)),

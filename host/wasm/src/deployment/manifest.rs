@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dacapo_core::guest::ClientGrant;
+use dacapo_core::versioning::{AppVersioning, Failure, Match};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wasm_encoder::{CustomSection, Section as _};
@@ -46,6 +47,9 @@ pub struct Manifest {
     /// The same for its event-hub triggers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_hubs: Option<EventHubSettings>,
+    /// Its task hub, and how its orchestrations are versioned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub durable_task: Option<DurableTaskSettings>,
     /// How long a call of an activity or trigger may take, in seconds. The limits of the task hub hold as well. None: only they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function_timeout: Option<u64>,
@@ -97,6 +101,36 @@ pub struct EventHubSettings {
     /// How many messages a call is given at most. None: 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_event_batch_size: Option<u32>,
+}
+
+/// Where an app runs, and how its orchestrations are versioned. The names are those of Azure Functions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct DurableTaskSettings {
+    /// The task hub to which `dacapo deploy` deploys it if nothing else says one; it may name variables as `%NAME%`. A host ignores it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hub_name: Option<String>,
+    /// The version of orchestrations that are started without one. None: they have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_version: Option<String>,
+    /// Which versions take a start that asks for one. None: what the host's configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_match_strategy: Option<Match>,
+    /// What happens to a start that none takes. None: what the host's configuration says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_failure_strategy: Option<Failure>,
+}
+
+impl DurableTaskSettings {
+    /// What it says about versions.
+    pub fn versioning(&self) -> AppVersioning {
+        let Self { hub_name: _, default_version, version_match_strategy, version_failure_strategy } = self.clone();
+        AppVersioning {
+            default: default_version.unwrap_or_default(),
+            r#match: version_match_strategy,
+            failure: version_failure_strategy,
+        }
+    }
 }
 
 /// The grants that an app asks for. It gets those of them that are granted.
@@ -162,7 +196,13 @@ impl Manifest {
     }
 
     fn check(&self) -> Result<(), DeployError> {
-        for (member, text) in [("name", &self.name), ("version", &self.version)] {
+        let durable = self.durable_task.clone().unwrap_or_default();
+        for (member, text) in [
+            ("name", &self.name),
+            ("version", &self.version),
+            ("durableTask.hubName", &durable.hub_name),
+            ("durableTask.defaultVersion", &durable.default_version),
+        ] {
             let Some(text) = text else { continue };
             if text.is_empty() || text.chars().count() > TEXT_CHARS_MAX || text.chars().any(char::is_control) {
                 let rule = format!("`{member}` must have 1 to {TEXT_CHARS_MAX} characters, and no control characters");

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use dacapo_tests::host::{Host, binary};
-use dacapo_tests::workspace;
+use dacapo_tests::host::{Host, binary, request, request_with};
+use dacapo_tests::{trigger_guest, workspace};
 use serde_json::{Value, json};
 
 use super::Cli;
@@ -75,6 +75,22 @@ fn what_was_built_is_told_to_programs() {
 }
 
 #[test]
+fn a_build_shows_what_reaches_the_app() {
+    let directory = tempfile::tempdir().unwrap();
+    let http = r#"[{"type":"httpTrigger","methods":["get","post"],"route":"orders/{id}"}]"#;
+    let triggers = [("orders", http), ("taken", r#"[{"type":"queueTrigger","queueName":"orders"}]"#)];
+    fs::write(directory.path().join("app.wat"), trigger_guest::wat("echo", &triggers)).unwrap();
+    fs::write(directory.path().join("host.json"), r#"{"extensions":{"http":{"routePrefix":""}}}"#).unwrap();
+    let said = stdout(dacapo(&["build", "--out", "app.wasm"], directory.path()).output().unwrap());
+    for part in ["[GET,POST] /orders/{id}", "queue orders", "echo"] {
+        assert!(said.contains(part), "{said}");
+    }
+    let told = stdout(dacapo(&["build", "--out", "app.wasm", "--json"], directory.path()).output().unwrap());
+    let expected = json!({ "type": "httpTrigger", "methods": ["GET", "POST"], "path": "/orders/{id}", "authLevel": "function" });
+    assert_eq!(serde_json::from_str::<Value>(&told).unwrap()["startedBy"]["orders"], expected);
+}
+
+#[test]
 fn what_cannot_be_built_is_explained() {
     let directory = app();
     let folder = directory.path();
@@ -103,6 +119,10 @@ fn a_new_app_needs_a_name_and_a_folder_of_its_own() {
     assert!(refused(2, &["new", "Orders!", "--language", "python"], folder).contains("cannot be the name of an app"));
 }
 
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
 /// A running `dacapo dev`.
 struct Dev {
     child: Child,
@@ -114,9 +134,13 @@ struct Dev {
 
 impl Dev {
     fn start(folder: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let server = format!("http://127.0.0.1:{port}");
-        let mut child = dacapo(&["dev", "app", "--server", &server], folder);
+        let server = format!("http://127.0.0.1:{}", free_port());
+        Self::run(folder, &["--server", &server], server.clone())
+    }
+
+    /// Runs it with these arguments, at this address.
+    fn run(folder: &Path, arguments: &[&str], server: String) -> Self {
+        let mut child = dacapo(&[&["dev", "app"], arguments].concat(), folder);
         let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = channel();
         let streams: [Box<dyn Read + Send>; 2] = [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -168,7 +192,8 @@ fn a_developer_changes_an_app_while_it_runs() {
     let source = directory.path().join("app/hello.wat");
     let mut dev = Dev::start(directory.path());
     dev.says("building");
-    dev.says("with hello, say_hello");
+    dev.says("in the task hub 'TestHubName'");
+    dev.says("say_hello");
     let next = format!("it runs at {0}; in another terminal: dacapo start-new hello --input JSON --server {0}", dev.server);
     dev.says(&next);
     dev.says("waiting for changes");
@@ -193,13 +218,57 @@ fn a_developer_changes_an_app_while_it_runs() {
     dev.says("waiting for changes");
 
     fs::write(&source, hello().replace(r"[\22Hello\22,", r"[\22Howdy\22,")).unwrap();
-    dev.says("with hello, say_hello");
+    dev.says("in the task hub 'TestHubName'");
+    dev.says("say_hello");
     dev.says("waiting for changes");
     assert_eq!(dev.output_of("two"), json!(["Howdy", "Ada"]));
 
     assert_eq!(dev.interrupt(), Some(0));
     assert_eq!(Cli(dev.server.clone()).run(&["apps"]).status.code(), Some(5), "its host has ended with it");
     assert!(directory.path().join("app/.dacapo/data/control.redb").is_file());
+}
+
+/// The hub of `host.json` was that of `func durable` only, and changed settings needed another `dacapo dev`.
+#[test]
+fn a_developer_has_the_hub_the_port_and_the_settings_of_the_app() {
+    const ANONYMOUS: &str = r#"[{"type":"httpTrigger","methods":["post"],"authLevel":"anonymous"}]"#;
+    const TIMER: &str = r#"[{"type":"timerTrigger","schedule":"0 0 0 1 1 *"}]"#;
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.path().join("app").join(name), text).unwrap();
+    fs::create_dir(directory.path().join("app")).unwrap();
+    write("app.wat", &trigger_guest::wat("echo", &[("start", ANONYMOUS), ("yearly", TIMER)]));
+    write("host.json", r#"{"version":"2.0","extensions":{"durableTask":{"hubName":"%HUB%"},"http":{"routePrefix":"v1"}}}"#);
+    let port = free_port();
+    let settings = |disabled: bool| {
+        let values = json!({ "HUB": "Greetings", "AzureWebJobs.start.Disabled": disabled });
+        json!({ "Values": values, "Host": { "LocalHttpPort": port, "CORS": "http://page.example" } }).to_string()
+    };
+    write("local.settings.json", &settings(true));
+    let mut dev = Dev::run(directory.path(), &[], format!("http://127.0.0.1:{port}"));
+    dev.says("in the task hub 'Greetings'");
+    dev.says(&format!("[POST] http://127.0.0.1:{port}/v1/start (disabled)"));
+    dev.says("timer 0 0 0 1 1 *");
+    dev.says("waiting for changes");
+    let start = format!("{}/v1/start", dev.server);
+    assert_eq!(request("POST", &start, Some(b"1")).unwrap().status, 404);
+
+    write("local.settings.json", &settings(false));
+    dev.says("see the changed settings of local.settings.json");
+    dev.says("waiting for changes");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let started = loop {
+        let answer = request_with("POST", &start, &[("origin", "http://page.example")], Some(b"1")).unwrap();
+        assert!(Instant::now() < deadline, "{answer:?}");
+        if answer.status != 404 {
+            break answer;
+        }
+    };
+    assert_eq!((started.status, started.header("access-control-allow-origin")), (202, Some("http://page.example")));
+    dev.says("echo  Completed");
+    assert!(dev.said.iter().all(|line| !line.contains("BuiltIn::")), "{:?}", dev.said);
+    let hubs = Cli(dev.server.clone()).ok(&["hub", "list"]);
+    assert!(hubs.contains("Greetings") && !hubs.contains("TestHubName"), "{hubs}");
+    assert_eq!(dev.interrupt(), Some(0));
 }
 
 #[test]
@@ -209,7 +278,7 @@ fn a_host_that_runs_already_is_used() {
     let mut command = dacapo(&["dev", "app", "--server", host.url()], directory.path());
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("with hello, say_hello")));
+    assert!(lines.any(|line| line.contains("say_hello")));
     assert_eq!(host.run("hello", json!("Ada")).unwrap()["output"], json!(["Hello", "Ada"]));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     assert_eq!(child.wait().unwrap().code(), Some(130));

@@ -2,6 +2,7 @@
 
 use super::Cli;
 use dacapo_tests::host::Host;
+use dacapo_tests::trigger_guest;
 use serde_json::{Value, json};
 
 #[test]
@@ -265,4 +266,34 @@ fn a_manifest_beside_the_file_is_deployed_with_it() {
     // `dacapo build` finds the file from which the app has embedded its manifest.
     let same = dacapo_tests::workspace().join("examples/file-index/dacapo.json");
     cli.ok(&["deploy", own.to_str().unwrap(), "--manifest", same.to_str().unwrap()]);
+}
+
+/// An app whose `host.json` names a task hub was deployed to the default one.
+#[test]
+fn an_app_is_deployed_to_the_hub_that_it_names() {
+    const ANONYMOUS: &str = r#"[{"type":"httpTrigger","methods":["get"],"authLevel":"anonymous"}]"#;
+    let (host, directory) = Host::temporary(&[]).unwrap();
+    let cli = Cli::of(&host);
+    let path = directory.path().join("shop.wasm");
+    let path = path.to_str().unwrap();
+    std::fs::write(path, trigger_guest::module("echo", &[("greet", ANONYMOUS)])).unwrap();
+    std::fs::write(directory.path().join("shop.manifest.json"), r#"{"durableTask":{"hubName":"%SHOP%Hub"}}"#).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = cli.command(arguments).env("SHOP", "Orders").output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    let (code, said) = run(&["deploy", path]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("the task hub 'OrdersHub' is that of host.json"), "{said}");
+    cli.ok(&["hub", "create", "OrdersHub"]);
+    let (code, said) = run(&["deploy", path]);
+    assert_eq!(code, Some(0), "{said}");
+    let url = format!("[GET] {}/api/greet?taskHub=OrdersHub", host.url());
+    assert!(said.contains("in the task hub 'OrdersHub'") && said.contains(&url), "{said}");
+    let (_, said) = run(&["deploy", path, "--task-hub-name", "TestHubName", "--json"]);
+    let told: Value = serde_json::from_str(&said).unwrap();
+    let greet = told["functions"].as_array().unwrap().iter().find(|function| function["name"] == "greet").unwrap();
+    assert_eq!((&told["taskHub"], &greet["startedBy"]["path"]), (&json!("TestHubName"), &json!("/api/greet")));
+    assert!(cli.fails(2, &["deploy", path]).contains("SHOP is neither a variable of the environment"));
 }

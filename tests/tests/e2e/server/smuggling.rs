@@ -108,6 +108,8 @@ fn answered(host: &Host, head: &str, expected: u16) {
 fn hosts_and_addresses_of_two_meanings() {
     let (host, _directory) = host(&[]);
     answered(&host, "GET http://localhost/healthz HTTP/1.1\r\nhost: localhost", 200);
+    answered(&host, "GET /healthz HTTP/1.1", 400);
+    answered(&host, "GET http://localhost/healthz HTTP/1.1", 400);
     answered(&host, "GET http://evil.example/healthz HTTP/1.1\r\nhost: localhost", 400);
     answered(&host, "GET http://evil.example/healthz HTTP/1.1\r\nhost: evil.example", 403);
     answered(&host, "GET http://evil.example@localhost/healthz HTTP/1.1\r\nhost: localhost", 400);

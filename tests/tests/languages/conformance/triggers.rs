@@ -64,6 +64,7 @@ fn outcomes_are_answered(host: &Host) {
     assert_eq!((waiting.status, waiting.header("retry-after")), (202, Some("10")), "{waiting:?}");
     let links = waiting.json();
     assert_eq!((waiting.header("location"), &links["id"]), (links["statusQueryGetUri"].as_str(), &json!("waits")));
+    assert_eq!(outcome("nobody", 1).status, 404, "as the management API responds");
     let terminate = links["terminatePostUri"].as_str().unwrap().replace("{text}", "enough");
     assert_eq!(request("POST", &terminate, None).unwrap().status, 202);
     let terminated = outcome("waits", 60_000);
