@@ -1,10 +1,12 @@
 //! Which task hub a command is about that works on an app: the one place that decides it.
 //!
 //! The option --task-hub-name comes first, or its variable of the environment; then what the configuration of the connection or of
-//! the host says; then what the app says, in its `host.json`; then it is that of the key, or the host's default one.
+//! the host says; then what the app says, in its `host.json`, if the host has that one; then it is that of the key, or the host's
+//! default one.
 
-use super::client::Connection;
+use super::client::{Connection, Target};
 use super::error::CliError;
+use super::output::note;
 use crate::build::BuildError;
 use crate::printable::one_line;
 
@@ -24,6 +26,22 @@ impl AppHub {
         let hub = named().map_err(|why| CliError::Usage(why.to_string()))?;
         connection.task_hub_name.clone_from(&hub);
         Ok(Self(hub))
+    }
+
+    /// Goes on with the task hub of the key or the host's default one, and says so, if the host has none of the name that the app
+    /// says: in Azure Functions it would be created on first use, and most samples name one.
+    pub fn or_default(self, connection: &mut Connection) -> Result<Self, CliError> {
+        let Some(hub) = &self.0 else { return Ok(self) };
+        if connection.client().get(&Target::host(["admin", "apps"]))?.status != 404 {
+            return Ok(self);
+        }
+        let hub = one_line(hub);
+        note(format_args!(
+            "This host has no task hub '{hub}', which host.json names: the default one is used. `dacapo hub create {hub}` creates it; \
+             --task-hub-name names another."
+        ));
+        connection.task_hub_name = None;
+        Ok(Self::default())
     }
 
     pub fn name(&self) -> Option<&str> {

@@ -21,7 +21,8 @@ use crate::build::{self, BuildError};
 ///
 /// Each deployment is a version. New orchestrations run on the newest one; running ones stay on theirs.
 ///
-/// The task hub is the one of --task-hub-name, or else of the app's host.json, or else that of the key or the host's default one.
+/// The task hub is the one of --task-hub-name, or else of the app's host.json if the host has it, or else that of the key or the
+/// host's default one.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -59,7 +60,7 @@ impl Deploy {
     pub fn run(mut self) -> Result<(), CliError> {
         let bytes = with_manifest(&self.file, self.manifest.as_deref())?;
         let name = self.app.unwrap_or_else(|| name_of(&self.file, &bytes));
-        let hub = AppHub::decide(&mut self.connection, || hub_of(&self.file, &bytes))?;
+        let hub = AppHub::decide(&mut self.connection, || hub_of(&self.file, &bytes))?.or_default(&mut self.connection)?;
         let client = self.connection.client();
         // The first version of an app has no histories to go on with.
         if self.check && client.get(&versions::target(&name))?.status != 404 {

@@ -78,10 +78,14 @@ impl Dev {
             cors_origins: local.cors_origins,
         };
         let own_host = OwnHost::start_if_needed(&client, &source.folder, developing, json)?;
-        // The configuration of our own host may name another task hub than the app.
-        if let Some(host) = &own_host {
-            connection.task_hub_name = Some(host.task_hub.clone());
-        }
+        let hub = match &own_host {
+            // Its configuration may name another task hub than the app.
+            Some(host) => {
+                connection.task_hub_name = Some(host.task_hub.clone());
+                hub
+            }
+            None => hub.or_default(&mut connection)?,
+        };
         let client = connection.client();
         if own_host.is_none() {
             interrupt::says("No longer watching the files; the host goes on.".into());

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use dacapo_core::FunctionName;
+use dacapo_wasm::is_disabled;
 use serde_json::{Map, Value};
 
 use super::queue;
@@ -54,19 +55,11 @@ impl Disabled {
 
     /// Whether the trigger of this function is disabled in an app with these settings.
     pub fn holds(&self, function: &FunctionName, settings: &[(String, String)]) -> bool {
-        // A variable of the environment has no dots, so the original reads both.
-        let own = [".", "__"].map(|dot| format!("AzureWebJobs{dot}{function}{dot}Disabled"));
-        let named = match self {
-            Self::Yes => return true,
-            Self::IfSet(setting) => Some(setting),
-            Self::No => None,
-        };
-        let is_true = |value: &str| value == "1" || value.eq_ignore_ascii_case("true");
-        own.iter().chain(named).any(|wanted| {
-            // A grant of the task hub comes after what the host gives to all.
-            let found = settings.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-            found.is_some_and(|(_, value)| is_true(value.trim()))
-        })
+        match self {
+            Self::Yes => true,
+            Self::IfSet(setting) => is_disabled(function, Some(setting), settings),
+            Self::No => is_disabled(function, None, settings),
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dacapo_core::InstanceId;
 use dacapo_core::execution::Conditions;
 use dacapo_core::guest::ClientGrant;
+use dacapo_core::{FunctionName, InstanceId};
 use serde::{Deserialize, Serialize};
 
 use crate::{AllowList, CompileLimits, Compiler, HttpLimits, Secret};
@@ -115,6 +115,19 @@ pub enum Reuse {
     #[default]
     Asked,
     Always,
+}
+
+/// Whether a setting of an app disables one of its functions: `AzureWebJobs.NAME.Disabled`, or a setting that the function names.
+pub fn is_disabled(function: &FunctionName, names: Option<&str>, settings: &[(String, String)]) -> bool {
+    let is_true = |value: &str| value == "1" || value.eq_ignore_ascii_case("true");
+    let disables = |wanted: &str| {
+        // A grant of the task hub comes after what the host gives to all.
+        let found = settings.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.is_some_and(|(_, value)| is_true(value.trim()))
+    };
+    // A variable of the environment has no dots, so the original reads both.
+    let own = || [".", "__"].into_iter().any(|dot| disables(&format!("AzureWebJobs{dot}{function}{dot}Disabled")));
+    names.is_some_and(disables) || !settings.is_empty() && own()
 }
 
 impl Policy {

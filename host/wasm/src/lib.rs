@@ -33,7 +33,7 @@ mod outbound;
 mod runtime;
 
 pub use account::{Account, IdleMemory, IdleMemoryBudget, OutboundBytes};
-pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize, Reuse};
+pub use config::{Checkpoint, Config, DirectoryGrant, GuestLimits, ManagementLinks, Policy, PoolSize, Reuse, is_disabled};
 pub use deployment::cache::version_of;
 pub use deployment::compile::{
     COMPILED_BYTES_MAX, CompileLimits, CompiledModule, Compiler, CompilerAnswer, ModuleError, compile_module,

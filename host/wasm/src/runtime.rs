@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use dacapo_core::entity::SharedOperation;
+use dacapo_core::entity::{Operation, OperationResult, SharedOperation};
 use dacapo_core::execution::{Conditions, TaskOutcome};
 use dacapo_core::guest::{ActivityFuture, SharedClient, SharedExecution};
 use dacapo_core::{
-    ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, NotNow, StartError, TriggerCall, VersionId,
+    ActivityCall, EntityGuest, Executor, Failure, FunctionKind, FunctionName, Guest, NotNow, OperationError, StartError,
+    TriggerCall, VersionId,
 };
 use lru::LruCache;
 use tokio::sync::watch;
@@ -21,7 +22,7 @@ use wasmtime::{Engine, Store};
 
 use crate::DeployError;
 use crate::account::{Account, ActivityContext, Requests};
-use crate::config::{Config, Policy, Reuse};
+use crate::config::{Config, Policy, Reuse, is_disabled};
 use crate::deployment::cache::{self, Compiled, FunctionFiles, Modules};
 use crate::deployment::compilations::{Compilations, PendingPermit, TenantId, Waiting};
 use crate::deployment::compile::{Compilation, Compiler, Terms, compile};
@@ -712,6 +713,9 @@ impl Tenant {
             Failure::permanent(Failure::ACTIVITY_NOT_FOUND, format!("version {version} has no activity '{}'", call.name))
         })?;
         let owner = Owner { tenant: self.member.id, version, policy: self.policy(version) };
+        if is_disabled(&call.name, None, &owner.policy.environment) {
+            return Err(disabled(Failure::ACTIVITY_NOT_FOUND, "activity", &call.name));
+        }
         let run = Run { call, terms: self.terms(owner.policy.clone()), client };
         loop {
             let PermittedInstance { instance, permit } = match inner.idle_activities.take(&owner) {
@@ -833,6 +837,9 @@ impl Tenant {
         let owner = Owner { tenant: self.member.id, version, policy };
         let entity = scope.lock().expect("a turn panicked; its operation is never used again").entity.clone();
         let name = entity.entity_name().ok_or_else(|| StartError::Unable(format!("'{entity}' is not the id of an entity")))?;
+        if is_disabled(&name, None, &owner.policy.environment) {
+            return Ok(Box::new(DisabledEntity(name)));
+        }
         let idle = if reuses { inner.idle_entities.take(&owner) } else { None };
         let (permit, idle) = match idle {
             Some(PermittedInstance { instance, permit }) => (permit, Some(instance)),
@@ -866,6 +873,20 @@ impl Tenant {
         self.runtime.loaded(version).map_err(|why| StartError::Unable(why.to_string()))?;
         Ok(self.permit(version)?)
     }
+}
+
+/// An entity that a setting of its app disables: each operation fails, so that no caller waits for ever.
+struct DisabledEntity(FunctionName);
+
+impl EntityGuest for DisabledEntity {
+    fn run(&mut self, _operation: &Operation) -> Result<OperationResult, OperationError> {
+        Err(disabled(Failure::ENTITY_NOT_FOUND, "entity", &self.0).into())
+    }
+}
+
+fn disabled(error_type: &'static str, kind: &str, name: &FunctionName) -> Failure {
+    let why = format!("the {kind} '{name}' is disabled by a setting of its app, AzureWebJobs.{name}.Disabled");
+    Failure::permanent(error_type, why)
 }
 
 /// Starts guests on the calling thread, which blocks if the version has to be loaded.

@@ -89,7 +89,12 @@ impl Durable {
         if let Some(named) = named {
             connection.use_named(&named)?;
         }
-        AppHub::decide(connection, || build::task_hub(Path::new(""), |variable| std::env::var(variable).ok()))
+        let hub = AppHub::decide(connection, || build::task_hub(Path::new(""), |variable| std::env::var(variable).ok()))?;
+        match &mut self.verb {
+            // What is deleted must be what was named.
+            Verb::DeleteTaskHub(_) => Ok(hub),
+            verb => hub.or_default(verb.connection()),
+        }
     }
 
     /// The connection of --connection-string-setting. None: that of the other options.

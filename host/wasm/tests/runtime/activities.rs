@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use dacapo_core::{ActivityCall, Failure, FunctionName, InstanceId, Seq, VersionId};
 use dacapo_wasm::PoolSize;
 
+use crate::entities::Entity;
 use crate::guest::Guest;
 use crate::world::Host;
 
@@ -32,6 +33,27 @@ async fn an_activity_returns_its_output() {
     let guest =
         Guest::activity("(call $number (i64.extend_i32_u (i32.add (i32.mul (local.get 6) (i32.const 10)) (local.get 7))))");
     assert_eq!(run(&host, &guest).await, Ok("32".into()));
+}
+
+/// Its caller must not wait for one that will not run.
+#[tokio::test]
+async fn a_setting_of_the_app_disables_an_activity_or_an_entity() {
+    for (name, value, is_disabled) in [
+        ("AzureWebJobs.work.Disabled", "true", true),
+        ("azurewebjobs__WORK__disabled", "1", true),
+        ("AzureWebJobs.work.Disabled", "false", false),
+        ("AzureWebJobs.works.Disabled", "true", false),
+    ] {
+        let host = Host::with(|setup| setup.policy.environment = vec![(name.into(), value.into())]);
+        let outcome = run(&host, &Guest::default()).await.map_err(|failure| (failure.error_type, failure.retriable));
+        let expected = if is_disabled { Err(("ActivityNotFound".to_owned(), false)) } else { Ok("\"ok\"".to_owned()) };
+        assert_eq!(outcome, expected, "{name}={value}");
+    }
+    let setting = ("AzureWebJobs.Thing.Disabled".into(), "True".into());
+    let host = Host::with(|setup| setup.policy.environment = vec![setting]);
+    let failure = Entity::of(&host, &Guest::entity("(call $forgotten)")).run("do", "1").unwrap_err();
+    assert_eq!((failure.error_type.as_str(), failure.retriable), ("EntityNotFound", false));
+    assert!(failure.message.contains("disabled by a setting of its app"), "{failure:?}");
 }
 
 #[tokio::test]
