@@ -5,6 +5,7 @@
 //!          waits, kills     ◀─ answer on standard output ─┘ writes the code to FILE
 //! ```
 
+use std::borrow::Cow;
 use std::io::{self, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -14,10 +15,12 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use wasmparser::{Validator, WasmFeatures};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::deployment::complexity;
+use crate::deployment::merge::merge;
 use crate::deployment::wrap::wrap;
 use crate::engine;
 use crate::{DeployError, dependency_errors};
@@ -119,7 +122,10 @@ impl ModuleError {
 pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, ModuleError> {
     let wrapped = wrap(bytes)?;
     complexity::check(&wrapped)?;
-    Component::from_binary(engine, &wrapped).map_err(|why| ModuleError::invalid(format_args!("{why:#}")))
+    let invalid = |why: &dyn std::fmt::Display| ModuleError::invalid(format_args!("{why:#}"));
+    Validator::new_with_features(WasmFeatures::all()).validate_all(&wrapped).map_err(|why| invalid(&why))?;
+    let component = merge(&wrapped).map_or(wrapped, Cow::Owned);
+    Component::from_binary(engine, &component).map_err(|why| invalid(&why))
 }
 
 /// Compiles a deployed file to code that a [`crate::Runtime`] of this program can map: what the process of

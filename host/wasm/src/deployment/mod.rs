@@ -8,6 +8,7 @@ pub(crate) mod deploy;
 pub(crate) mod imports;
 pub(crate) mod inspect;
 pub(crate) mod manifest;
+pub(crate) mod merge;
 pub(crate) mod outline;
 pub(crate) mod report;
 pub(crate) mod wrap;
