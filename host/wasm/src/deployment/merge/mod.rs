@@ -9,7 +9,9 @@
 //!   └─────────── are merged ────────────┘                           needs lowered functions, which need the memory of the others
 //! ```
 //!
-//! What a guest computes, its fuel included, stays the same. A component that cannot be merged is left as it is.
+//! What a guest computes stays the same, and so does the fuel of its instructions. Its first turn spends less by what filling the tables
+//! took, one unit for each element, so a history that was recorded before is within its limit. A component that cannot be merged is left
+//! as it is.
 
 mod group;
 mod module;
