@@ -184,6 +184,7 @@ fn is_expected(path: &Path) -> bool {
         ["control.redb" | "host.log"] => true,
         ["hubs", name] => name.ends_with(".redb"),
         ["modules" | "cache", name] => name.starts_with(|c: char| c.is_ascii_hexdigit()),
+        ["cache", "functions", name] => name.ends_with(".functions") || name.contains(".tmp-"),
         _ => false,
     }
 }

@@ -66,7 +66,7 @@ impl Modules {
     }
 }
 
-/// Compiled code. Keyed by the module's digest and by the engine's settings that the code depends on.
+/// Compiled code. Keyed by the module's digest, and by what the code depends on: the engine's settings, and [`FORM`].
 #[derive(Debug)]
 pub(crate) struct Compiled {
     directory: PathBuf,
@@ -80,6 +80,7 @@ impl Compiled {
         // A hasher that changes with the Rust release only costs a compilation.
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        FORM.hash(&mut hasher);
         Ok(Self { directory: directory.to_owned(), engine_key: hasher.finish() })
     }
 
@@ -159,6 +160,9 @@ impl Compiled {
         self.directory.join(format!("{version}-{:016x}.{extension}", self.engine_key))
     }
 }
+
+/// Changed when [`crate::deployment::compile::compile`] makes other code of the same file, so that hosts compile it again.
+const FORM: u32 = 1;
 
 /// The files that are kept of a version: the digest of its code, its code, its description.
 const EXTENSIONS: [&str; 3] = ["sha256", "cwasm", DESCRIBED];

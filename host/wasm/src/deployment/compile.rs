@@ -14,12 +14,14 @@ use std::thread;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use wasmparser::{Validator, WasmFeatures};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::deployment::cache::FunctionFile;
 use crate::deployment::complexity;
 use crate::deployment::function_cache::FunctionCache;
+use crate::deployment::merge::merge;
 use crate::deployment::wrap::wrap;
 use crate::engine;
 use crate::{DeployError, dependency_errors};
@@ -121,7 +123,11 @@ impl ModuleError {
 pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, ModuleError> {
     let wrapped = wrap(bytes)?;
     complexity::check(&wrapped)?;
-    Component::from_binary(engine, &wrapped).map_err(|why| ModuleError::invalid(format_args!("{why:#}")))
+    let invalid = |why: &dyn std::fmt::Display| ModuleError::invalid(format_args!("{why:#}"));
+    Validator::new_with_features(WasmFeatures::all()).validate_all(&wrapped).map_err(|why| invalid(&why))?;
+    // Merging must not be why a valid file is refused.
+    let merged = merge(&wrapped).and_then(|merged| Component::from_binary(engine, &merged).ok());
+    merged.map_or_else(|| Component::from_binary(engine, &wrapped).map_err(|why| invalid(&why)), Ok)
 }
 
 /// What the process of [`Compiler::Child`] makes of a module.

@@ -9,6 +9,7 @@ pub(crate) mod function_cache;
 pub(crate) mod imports;
 pub(crate) mod inspect;
 pub(crate) mod manifest;
+pub(crate) mod merge;
 pub(crate) mod outline;
 pub(crate) mod report;
 pub(crate) mod wrap;

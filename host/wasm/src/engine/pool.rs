@@ -18,7 +18,7 @@ pub(crate) struct PoolUsage {
 
 /// The resources of one slot. Until it is used, it costs address space only.
 pub(crate) const SLOT: PoolUsage = PoolUsage {
-    // In the components of language tool chains: the module, its adapters, the shims between them. Python has more than ten.
+    // In the components of language tool chains: the module, its adapters, the shims between them, as far as they are not merged.
     core_instances: 32,
     // A guest's own, and one for its objects or for a second module, as in components of JavaScript.
     memories: 2,

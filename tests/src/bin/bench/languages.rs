@@ -10,7 +10,7 @@ use dacapo_core::turn::{Memory, Turn};
 use dacapo_core::{Delivery, Event, ExecutionId, FunctionName, InstanceId, InstanceRecord, Message, Row, Timestamp, VersionId};
 use dacapo_tests::host::{Host, HostOptions};
 use dacapo_tests::languages::{Language, SUBJECTS, Subject, build_anew};
-use dacapo_wasm::{Account, Config, Policy, Runtime};
+use dacapo_wasm::{Account, Config, Policy, Reuse, Runtime};
 use serde_json::json;
 
 use super::engine::{hello_sequences, memory_megabytes};
@@ -59,9 +59,11 @@ impl Bench {
         host.stop()?;
         let version = deployed[0]["version"].as_str().context("no version")?.parse()?;
         self.add(format!("{name}: instantiated, run to its first wait"), self.instantiate_micros(&options.data, version)?, "us");
-        let [hot, cold] = [self.rate(&options.data, 1_000).await?, self.rate(&options.data, 0).await?];
-        self.add(format!("{name}: hello sequence at 64, hot"), hot, "1/s");
-        self.add(format!("{name}: hello sequence at 64, cold"), cold, "1/s");
+        let [hot, reused, cold] = [(1_000, Reuse::Never), (1_000, Reuse::Always), (0, Reuse::Never)];
+        let hot = self.rate(&options.data, "hot", hot, name).await?;
+        // As for a function app, which has a `host.json`.
+        self.rate(&options.data, "hot, activities' instances used again", reused, name).await?;
+        self.rate(&options.data, "cold", cold, name).await?;
         Ok(hot)
     }
 
@@ -109,18 +111,33 @@ impl Bench {
         Ok(percentile(&mut times, 50) * 1e6)
     }
 
-    async fn rate(&self, data: &Path, hot_instances: u32) -> Result<f64> {
+    /// Measures how many hello sequences run, and the processor time that each takes.
+    async fn rate(&mut self, data: &Path, how: &str, (hot_instances, reuse): (u32, Reuse), name: &str) -> Result<f64> {
         let mut settings = Settings { data: data.to_owned(), ..Settings::default() };
         settings.engine.hot_instances = hot_instances;
+        settings.activities.reuse_instances = reuse;
         let (hub, gone) = dacapo::serve::open_hub(&settings)?;
         let count = self.scaled(1_000);
         hello_sequences(&hub, 64, 64).await?;
-        let begin = Instant::now();
+        let (begin, computed) = (Instant::now(), processor_seconds()?);
         hello_sequences(&hub, count, 64).await?;
         let rate = count as f64 / begin.elapsed().as_secs_f64();
+        let each = (processor_seconds()? - computed) / count as f64;
         close(hub, gone).await;
+        self.add(format!("{name}: hello sequence at 64, {how}"), rate, "1/s");
+        self.add(format!("{name}: hello sequence at 64, {how}: processor"), each * 1e3, "ms");
         Ok(rate)
     }
+}
+
+/// The processor time of this process, with that of the kernel for it.
+fn processor_seconds() -> Result<f64> {
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // Fields 14 and 15; the second one is the program's name in parentheses.
+    let fields = stat.rsplit(')').next().context("no fields")?.split_whitespace().skip(11).take(2);
+    let ticks: f64 = fields.map(|field| field.parse::<f64>()).sum::<Result<_, _>>()?;
+    Ok(ticks / TICKS_PER_SECOND)
 }
 
 fn new_instance(number: usize) -> Result<(InstanceRecord, Delivery)> {
