@@ -123,6 +123,8 @@ impl Source {
 
     /// Builds the app. The output of the tools goes to standard error.
     pub fn build(&self, out: &Path, options: &Options) -> Result<(), BuildError> {
+        // Before anything is built: what is wrong with it must not leave an app without it.
+        let manifest = manifest(&self.folder, self.language)?;
         sdk::write(&self.folder, self.language)?;
         let out = std::path::absolute(out).map_err(BuildError::file("finding", out))?;
         if let Some(folder) = out.parent() {
@@ -144,7 +146,10 @@ impl Source {
             Language::Kotlin => kotlin::build(&job),
             Language::Wat => wat::build(&job),
         }?;
-        attach_manifest(&job, self.language)
+        match manifest {
+            Some(manifest) => attach(&manifest, job.out),
+            None => Ok(()),
+        }
     }
 }
 
@@ -171,11 +176,10 @@ fn sources(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, BuildErro
     Ok(files)
 }
 
-/// Attaches the manifest beside the sources to the built file, with what the app's `host.json` adds, so that only one file is
-/// deployed.
-fn attach_manifest(job: &Job<'_>, language: Language) -> Result<(), BuildError> {
-    let path = job.folder.join(MANIFEST);
-    let host = HostFile::read(job.folder, matches!(language, Language::JavaScript | Language::Python))?;
+/// The manifest beside the sources, with what the app's `host.json` adds.
+fn manifest(folder: &Path, language: Language) -> Result<Option<Vec<u8>>, BuildError> {
+    let path = folder.join(MANIFEST);
+    let host = HostFile::read(folder, matches!(language, Language::JavaScript | Language::Python))?;
     if !host.ignored.is_empty() {
         eprintln!("warning: these settings of host.json have no effect here: {}", host.ignored.join(", "));
     }
@@ -184,15 +188,19 @@ fn attach_manifest(job: &Job<'_>, language: Language) -> Result<(), BuildError> 
         false => None,
     };
     let refused = |why: dacapo_wasm::DeployError| BuildError::Sources(format!("{}: {why}", path.display()));
-    let manifest = match (own, host.adds_nothing()) {
-        (None, true) => return Ok(()),
-        (Some(own), true) => own,
-        (own, false) => {
-            let own = own.map_or(Ok(Manifest::default()), |own| Manifest::parse(&own).map_err(refused))?;
-            serde_json::to_vec(&host.add_to(own)).expect("a manifest can be written as JSON")
+    let parsed = own.as_deref().map(Manifest::parse).transpose().map_err(refused)?;
+    Ok(match host.adds_nothing() {
+        true => own,
+        false => {
+            let whole = host.add_to(parsed.unwrap_or_default());
+            Some(serde_json::to_vec(&whole).expect("a manifest can be written as JSON"))
         }
-    };
-    let built = std::fs::read(job.out).map_err(BuildError::file("reading", job.out))?;
-    let whole = Manifest::attach(&manifest, &built).map_err(refused)?;
-    std::fs::write(job.out, whole).map_err(BuildError::file("writing", job.out))
+    })
+}
+
+/// Attaches a manifest to the built file, so that only one file is deployed.
+fn attach(manifest: &[u8], out: &Path) -> Result<(), BuildError> {
+    let built = std::fs::read(out).map_err(BuildError::file("reading", out))?;
+    let whole = Manifest::attach(manifest, &built).map_err(|why| BuildError::Sources(format!("{}: {why}", out.display())))?;
+    std::fs::write(out, whole).map_err(BuildError::file("writing", out))
 }

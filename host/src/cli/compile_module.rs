@@ -42,8 +42,7 @@ impl CompileModule {
         self.limit().context("setting its own limits")?;
         let mut module = Vec::new();
         io::stdin().lock().read_to_end(&mut module).context("reading the module")?;
-        // Without it, all is compiled.
-        let functions = self.functions.as_ref().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        let functions = self.functions.as_deref().map(dacapo_wasm::read_functions).unwrap_or_default();
         Ok(match dacapo_wasm::compile_module(&module, functions).map(|compiled| self.write(&compiled)) {
             Ok(Ok(())) => CompilerAnswer::Compiled,
             Ok(Err(why)) => CompilerAnswer::NotWritten { os_error: why.raw_os_error() },

@@ -225,7 +225,10 @@ impl Round {
         let Some(orchestrator) = orchestrator else { return format!("it runs at {server}") };
         let name = shell_word(&orchestrator.name);
         let elsewhere = if server == DEFAULT_SERVER { String::new() } else { format!(" --server {server}") };
-        format!("it runs at {server}; in another terminal: dacapo start-new {name} --input JSON{elsewhere}")
+        // It is the default one of our own host.
+        let hub = self.hub.name().filter(|_| self.settings.is_none());
+        let hub = hub.map_or_else(String::new, |hub| format!(" --task-hub-name {}", shell_word(hub)));
+        format!("it runs at {server}; in another terminal: dacapo start-new {name} --input JSON{elsewhere}{hub}")
     }
 }
 

@@ -39,6 +39,7 @@ pub use deployment::compile::{
     COMPILED_BYTES_MAX, CompileLimits, CompiledModule, Compiler, CompilerAnswer, ModuleError, compile_module,
 };
 pub use deployment::deploy::DeployError;
+pub use deployment::function_cache::read_functions;
 pub use deployment::imports::{Access, ImportedInterface};
 pub use deployment::inspect::{FileKind, InspectedFunction, Inspection, inspect};
 pub use deployment::manifest::{

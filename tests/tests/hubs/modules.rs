@@ -87,7 +87,10 @@ async fn a_deleted_hub_and_a_refused_deployment_leave_no_module() {
     let first = deploy(&hub, 1).await;
     let refused = hub.deploy("probe", "", probe(2), Traffic::All).await;
     assert!(matches!(refused, Err(HubError::Limit { limit: "versions", .. })), "{refused:?}");
-    let count = |name: &str| std::fs::read_dir(directory.path().join(name)).unwrap().count();
+    let count = |name: &str| {
+        let entries = std::fs::read_dir(directory.path().join(name)).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().is_file()).count()
+    };
     assert_eq!((count("modules"), count("cache")), (1, 3));
     let taken = hub.deploy("other", "", probe(3), Traffic::All).await;
     assert!(matches!(taken, Err(HubError::FunctionTaken { .. })), "{taken:?}");

@@ -91,8 +91,8 @@ impl Durable {
         }
         let hub = AppHub::decide(connection, || build::task_hub(Path::new(""), |variable| std::env::var(variable).ok()))?;
         match &mut self.verb {
-            // What is deleted must be what was named.
-            Verb::DeleteTaskHub(_) => Ok(hub),
+            // What is deleted must be of the task hub that was named.
+            Verb::DeleteTaskHub(_) | Verb::PurgeHistory(_) => Ok(hub),
             verb => hub.or_default(verb.connection()),
         }
     }

@@ -75,7 +75,7 @@ pub(crate) struct Compiled {
 
 impl Compiled {
     pub fn open(directory: &Path, engine: &Engine) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        create(directory)?;
         fs::set_permissions(directory, fs::Permissions::from_mode(0o700))?;
         // A hasher that changes with the Rust release only costs a compilation.
         let mut hasher = DefaultHasher::new();
@@ -104,6 +104,7 @@ impl Compiled {
         engine: &Engine,
         compile: impl FnOnce(&Path) -> Result<(), DeployError>,
     ) -> Result<Component, DeployError> {
+        create(&self.directory)?;
         let unfinished = Unfinished(temporary(&self.path(version, "compiled")));
         compile(&unfinished.0)?;
         let component = deserialize(engine, &unfinished.0).map_err(|why| unusable(&why))?;
@@ -151,6 +152,7 @@ impl Compiled {
 
     /// Keeps compiled code.
     pub fn put(&self, version: VersionId, component: &Component) -> io::Result<()> {
+        create(&self.directory)?;
         let code = component.serialize().map_err(io::Error::other)?;
         replace(&self.path(version, "sha256"), &Sha256::digest(&code), Durable::No)?;
         replace(&self.path(version, "cwasm"), &code, Durable::No)
@@ -220,7 +222,7 @@ impl FunctionFiles {
     /// Opens the directory. Must be called before anything is deployed: it removes unfinished files of a crash.
     pub fn open(directory: &Path) -> io::Result<Self> {
         let directory = directory.join("functions");
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        create(&directory)?;
         for entry in fs::read_dir(&directory)? {
             let path = entry?.path();
             if !path.as_os_str().as_bytes().ends_with(FUNCTIONS.as_bytes()) {
@@ -234,6 +236,8 @@ impl FunctionFiles {
     pub fn of(&self, hub: &str) -> FunctionFile {
         let path = self.0.join(format!("{}{FUNCTIONS}", hub.to_ascii_lowercase()));
         let unfinished = Unfinished(temporary(&path));
+        // If it cannot be created, neither can the file, and all is compiled.
+        let _ = create(&self.0);
         FunctionFile { path, unfinished }
     }
 
@@ -328,6 +332,11 @@ fn sweep(directory: &Path, is_kept: impl Fn(VersionId, &str) -> bool) -> io::Res
         }
     }
     Ok(removed)
+}
+
+/// Creates a directory of the cache, for the owner only, also if somebody has deleted it meanwhile.
+fn create(directory: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

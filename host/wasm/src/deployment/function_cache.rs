@@ -11,8 +11,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fs;
 use std::io::{self, Write};
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sha2::{Digest, Sha256};
@@ -24,8 +26,14 @@ const MAGIC: &[u8; 16] = b"dacapo functions";
 const KEY_BYTES: usize = 32;
 const HEAD_BYTES: usize = KEY_BYTES + 4 + 32;
 
-/// Bytes of a tenant's file. (A large Python app has about 30 MiB of compiled functions.)
+/// Bytes of the entries of a tenant's file. (A large Python app has about 30 MiB of compiled functions.)
 const BYTES_MAX: usize = 128 << 20;
+
+/// Reads a file for [`FunctionCache::new`]. Without one, or if it is none that was written here, all is compiled.
+pub fn read_functions(path: &Path) -> Vec<u8> {
+    let is_too_large = fs::metadata(path).is_ok_and(|metadata| metadata.len() > (MAGIC.len() + BYTES_MAX) as u64);
+    if is_too_large { Vec::new() } else { fs::read(path).unwrap_or_default() }
+}
 
 type Key = [u8; KEY_BYTES];
 
@@ -71,19 +79,28 @@ impl FunctionCache {
         let mut to = io::BufWriter::new(to);
         to.write_all(MAGIC)?;
         let new = self.lock();
-        let made = new.compiled.iter().map(|(key, code)| (key, code.as_slice()));
-        let used = new.used.iter().map(|(key, place)| (key, &self.earlier[place.clone()]));
-        let unused = self.places.iter().filter(|(key, _)| !new.used.contains_key(*key) && !new.compiled.contains_key(*key));
-        let unused = unused.map(|(key, place)| (key, &self.earlier[place.clone()]));
         let mut room = BYTES_MAX;
-        for (key, code) in made.chain(used).chain(unused) {
-            let Some(left) = room.checked_sub(HEAD_BYTES + code.len()) else { continue };
+        let mut has_room = |bytes: usize| {
+            let left = room.checked_sub(bytes);
+            room = left.unwrap_or(room);
+            left.is_some()
+        };
+        for (key, code) in &new.compiled {
             let Ok(length) = u32::try_from(code.len()) else { continue };
-            room = left;
-            to.write_all(key)?;
-            to.write_all(&length.to_le_bytes())?;
-            to.write_all(&check(key, code))?;
-            to.write_all(code)?;
+            if has_room(HEAD_BYTES + code.len()) {
+                to.write_all(key)?;
+                to.write_all(&length.to_le_bytes())?;
+                to.write_all(&check(key, code))?;
+                to.write_all(code)?;
+            }
+        }
+        let unused = self.places.iter().filter(|(key, _)| !new.used.contains_key(*key) && !new.compiled.contains_key(*key));
+        for place in new.used.values().chain(unused.map(|(_, place)| place)) {
+            // As it was, with its check: nobody has looked whether what is unused is damaged.
+            let entry = &self.earlier[place.start - HEAD_BYTES..place.end];
+            if has_room(entry.len()) {
+                to.write_all(entry)?;
+            }
         }
         to.flush()
     }
@@ -163,9 +180,12 @@ mod tests {
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            let cache = FunctionCache::new(damaged);
-            for (key, code) in [(A, b"code of a"), (B, b"code of b")] {
-                assert!(cache.get(&key).is_none_or(|found| *found == code[..]), "byte {at} is damaged");
+            // Nor after the next compilation, which used to write it with a new check.
+            let kept = written(&FunctionCache::new(damaged.clone()));
+            for cache in [damaged, kept].map(FunctionCache::new) {
+                for (key, code) in [(A, b"code of a"), (B, b"code of b")] {
+                    assert!(cache.get(&key).is_none_or(|found| *found == code[..]), "byte {at} is damaged");
+                }
             }
         }
     }

@@ -207,6 +207,11 @@ fn compiled_code_is_cached_and_damage_is_survived() {
     std::fs::remove_dir_all(&host.config.cache).unwrap();
     host.restart();
     assert_eq!(run(&host), "\"ok\"");
+
+    // It may also be deleted while the host runs: instances used to be halted for want of the directory.
+    std::fs::remove_dir_all(&host.config.cache).unwrap();
+    host.runtime.unload(version);
+    assert_eq!(run(&host), "\"ok\"");
 }
 
 #[test]
