@@ -184,12 +184,13 @@ impl Shared {
     }
 
     pub fn random_bytes(&self, bytes: &mut [u8]) {
-        // Only one of the two closures is called, which the borrow checker cannot see.
-        let bytes = std::cell::RefCell::new(bytes);
-        self.either(
-            |execution| execution.random_bytes(&mut bytes.borrow_mut()),
-            |operation| operation.random_bytes(&mut bytes.borrow_mut()),
-        );
+        match &self.scope {
+            Scope::Execution(execution) => lock(execution).random_bytes(bytes),
+            Scope::Operation(shared) => {
+                let shared = lock(shared).clone();
+                lock(&shared).random_bytes(bytes);
+            }
+        }
     }
 
     pub fn log(&self, level: LogLevel, line: &str) {

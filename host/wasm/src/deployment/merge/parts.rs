@@ -221,34 +221,32 @@ fn definitions<'a, T: FromReader<'a>>(content: &'a [u8]) -> Result<SectionLimite
 
 /// The core entities to which a canonical function refers.
 pub(super) fn references(function: &CanonicalFunction) -> Result<Vec<(Kind, u32)>, Unmergeable> {
-    let mut references = References(Vec::new());
-    references.parse_component_canonical(&mut CanonicalFunctionSection::new(), function.clone())?;
-    Ok(references.0)
-}
-
-struct References(Vec<(Kind, u32)>);
-
-impl References {
-    fn note(&mut self, kind: Kind, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.0.push((kind, index));
+    let mut references = Vec::new();
+    let note = |kind, index| {
+        references.push((kind, index));
         Ok(index)
-    }
+    };
+    CoreEntities(note).parse_component_canonical(&mut CanonicalFunctionSection::new(), function.clone())?;
+    Ok(references)
 }
 
-impl Reencode for References {
+/// Calls a function with each core entity to which a canonical function refers. It returns the new number.
+pub(super) struct CoreEntities<F>(pub F);
+
+impl<F: FnMut(Kind, u32) -> Result<u32, Unmergeable>> Reencode for CoreEntities<F> {
     type Error = Unmergeable;
 
     fn function_index(&mut self, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.note(Kind::Function, index)
+        (self.0)(Kind::Function, index).map_err(Error::UserError)
     }
 
     fn memory_index(&mut self, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.note(Kind::Memory, index)
+        (self.0)(Kind::Memory, index).map_err(Error::UserError)
     }
 
     fn table_index(&mut self, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.note(Kind::Table, index)
+        (self.0)(Kind::Table, index).map_err(Error::UserError)
     }
 }
 
-impl ReencodeComponent for References {}
+impl<F: FnMut(Kind, u32) -> Result<u32, Unmergeable>> ReencodeComponent for CoreEntities<F> {}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use wasm_encoder::reencode::{Error, Reencode, ReencodeComponent, RoundtripReencoder};
+use wasm_encoder::reencode::{ReencodeComponent, RoundtripReencoder};
 use wasm_encoder::{
     Alias, CanonicalFunctionSection, Component, ComponentAliasSection, ExportKind, InstanceSection, ModuleArg, RawSection,
 };
@@ -10,7 +10,7 @@ use wasmparser::{Instance, InstantiationArg};
 
 use super::group::{Dependence, Group};
 use super::module::{Exported, KINDS, Kind, Member, OUTSIDE, Source, export_name, merged};
-use super::parts::{Item, Origin, Parts, references, section};
+use super::parts::{CoreEntities, Item, Origin, Parts, references, section};
 use super::{Unmergeable, refuse};
 
 /// Writes a component with its group merged.
@@ -224,7 +224,8 @@ impl<'p, 'a> Writer<'p, 'a> {
                     self.new.core.insert((kind, index), new);
                 }
                 let mut functions = CanonicalFunctionSection::new();
-                Renumber(&self.new.core).parse_component_canonical(&mut functions, function.clone())?;
+                let new = |kind, index| self.new.core.get(&(kind, index)).copied().ok_or(Unmergeable);
+                CoreEntities(new).parse_component_canonical(&mut functions, function.clone())?;
                 self.out.section(&functions);
                 if number.is_some() {
                     self.new.core(Kind::Function, Origin::Canonical { item: at });
@@ -311,29 +312,3 @@ impl<'a> NewNumbers<'a> {
         self.next_instance - 1
     }
 }
-
-struct Renumber<'n>(&'n HashMap<(Kind, u32), u32>);
-
-impl Renumber<'_> {
-    fn number(&self, kind: Kind, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.0.get(&(kind, index)).copied().ok_or(Error::UserError(Unmergeable))
-    }
-}
-
-impl Reencode for Renumber<'_> {
-    type Error = Unmergeable;
-
-    fn function_index(&mut self, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.number(Kind::Function, index)
-    }
-
-    fn memory_index(&mut self, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.number(Kind::Memory, index)
-    }
-
-    fn table_index(&mut self, index: u32) -> Result<u32, Error<Unmergeable>> {
-        self.number(Kind::Table, index)
-    }
-}
-
-impl ReencodeComponent for Renumber<'_> {}
